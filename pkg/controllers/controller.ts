@@ -1,0 +1,48 @@
+/**
+ * The contract of a controller. Level-based and idempotent: read all, then write; never branch on the event.
+ * Throw = retry with backoff; `{ requeueAfterMs }` = again later; DONE = at the next event. Only manager.ts loops.
+ */
+
+import type { ApiObject, Ref } from '../api/meta.ts';
+import type { Cache, Client } from '../client/client.ts';
+import type { Logger } from '../log/log.ts';
+
+export interface Result {
+  /** Run this key again after that long, even if nothing happens. */
+  readonly requeueAfterMs?: number;
+}
+
+export const DONE: Result = {};
+
+export interface Watches {
+  /** The resource whose keys are reconciled, e.g. 'replicasets'. */
+  readonly primary: string;
+  /** Resources whose objects map to their controlling owner of the primary kind. */
+  readonly owns?: readonly string[];
+  /** Other resources, each with a function from a changed object to the primary keys it concerns. */
+  readonly maps?: Readonly<Record<string, (object: ApiObject, cache: Cache) => readonly Ref[]>>;
+}
+
+export interface Context {
+  readonly client: Client;
+  /** Read-only view of the informers; never older than this controller's own last writes. */
+  readonly cache: Cache;
+  readonly events: EventRecorder;
+  readonly log: Logger;
+  /** Milliseconds since the epoch, from the injectable clock. */
+  now(): number;
+}
+
+/** Writes core/v1 Events about an object; the same event again raises its count. Never throws. */
+export interface EventRecorder {
+  normal(object: ApiObject, reason: string, message: string): void;
+  warning(object: ApiObject, reason: string, message: string): void;
+}
+
+export interface Controller {
+  readonly name: string;
+  readonly watches: Watches;
+  /** How many keys may be reconciled at once (default 4). One key never runs twice at once. */
+  readonly concurrency?: number;
+  reconcile(ref: Ref, context: Context, signal: AbortSignal): Promise<Result>;
+}

@@ -1,0 +1,157 @@
+/**
+ * Sandboxes, containers, execs and images of one host; no Kubernetes words. Serves the agent and the Docker API.
+ * What it is told is on disk before it answers (`<dataDir>/containers/<id>/container.json`), so a restarted
+ * engine knows everything an earlier one did.
+ */
+
+import type { Exit, ExecSession, Stdio } from '../runtime/runtime.ts';
+import type { ImageStore } from '../image/image-store.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface SandboxConfig {
+  /** Chosen by the caller, [a-z0-9]{1,64}; creating it again returns the existing one. */
+  readonly id: string;
+  readonly labels: Labels;
+  readonly hostname: string;
+  readonly isHostNetwork: boolean;
+  readonly isHostIpc: boolean;
+  readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+export interface SandboxInfo {
+  readonly id: string;
+  readonly labels: Labels;
+  readonly createdAt: string;
+  /** Address on the node's bridge; absent with the host's network. */
+  readonly ip?: string;
+  readonly isReady: boolean;
+}
+
+export interface Mount {
+  readonly source: string;
+  readonly destination: string;
+  readonly isReadOnly: boolean;
+  readonly propagation?: 'private' | 'rslave' | 'rshared';
+  /** 'bind' (default) or 'tmpfs' (source ignored). */
+  readonly type?: 'bind' | 'tmpfs';
+  readonly options?: readonly string[];
+}
+
+export interface Resources {
+  /** Relative weight, Kubernetes' cpu shares: 1024 = one core. */
+  readonly cpuShares?: number;
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
+  readonly memoryLimitBytes?: number;
+  readonly pidsLimit?: number;
+}
+
+export interface Security {
+  /** Name or number, optionally `:group`, as in an image's User; absent = the image's. */
+  readonly user?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly additionalGids?: readonly number[];
+  readonly isPrivileged?: boolean;
+  readonly isReadOnlyRoot?: boolean;
+  readonly mayGainPrivileges?: boolean;
+  readonly addCapabilities?: readonly string[];
+  readonly dropCapabilities?: readonly string[];
+  readonly isHostPid?: boolean;
+  /** Share the pid namespace of this container (shareProcessNamespace, docker --pid container:). */
+  readonly pidOfContainer?: string;
+}
+
+export interface ContainerConfig {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly labels: Labels;
+  /** Image reference or id; must be in the store. */
+  readonly image: string;
+  /** Replaces the image's entrypoint. */
+  readonly command?: readonly string[];
+  /** Replaces the image's cmd. */
+  readonly args?: readonly string[];
+  /** `NAME=value`, after the image's own. */
+  readonly env: readonly string[];
+  readonly workingDir?: string;
+  readonly mounts: readonly Mount[];
+  readonly resources: Resources;
+  readonly security: Security;
+  /** Parent of the container's cgroup, e.g. '/mini/pod<uid>'. */
+  readonly cgroupParent: string;
+  readonly logPath?: string;
+  readonly hasTerminal: boolean;
+  readonly hasStdin: boolean;
+  readonly isStdinOnce: boolean;
+  /** Written to oom_score_adj. */
+  readonly oomScoreAdj?: number;
+  /** Signal name that asks it to stop; absent = the image's, else SIGTERM. */
+  readonly stopSignal?: string;
+}
+
+export interface ContainerInfo {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly labels: Labels;
+  /** As asked for. */
+  readonly image: string;
+  /** Digest of the image's config: `sha256:…`. */
+  readonly imageId: string;
+  readonly status: 'created' | 'running' | 'paused' | 'exited';
+  readonly pid?: number;
+  readonly createdAt: string;
+  readonly startedAt?: string;
+  readonly exit?: Exit;
+  readonly logPath?: string;
+}
+
+export interface ExecOptions {
+  readonly args: readonly string[];
+  readonly env?: readonly string[];
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly hasTerminal: boolean;
+  readonly hasStdin: boolean;
+}
+
+/** `code` tells what to do: 'NotFound', 'Conflict' (wrong state), 'ImageNotFound', 'StartFailed', 'Internal'. */
+export class EngineError extends Error {
+  readonly code: 'NotFound' | 'Conflict' | 'ImageNotFound' | 'StartFailed' | 'Internal';
+  constructor(code: EngineError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+export interface Engine {
+  readonly images: ImageStore;
+  createSandbox(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo>;
+  /** Removes its containers too. Idempotent. */
+  removeSandbox(id: string): Promise<void>;
+  listSandboxes(): readonly SandboxInfo[];
+  /** Prepares everything but runs nothing. */
+  createContainer(config: ContainerConfig, signal?: AbortSignal): Promise<ContainerInfo>;
+  /** Rejects with StartFailed (message as the OCI runtime says it) when its program cannot be executed. */
+  startContainer(id: string): Promise<ContainerInfo>;
+  /** Sends the stop signal, then SIGKILL after graceMs; resolves once it has exited. Idempotent. */
+  stopContainer(id: string, graceMs: number): Promise<void>;
+  killContainer(id: string, signal: string | number): Promise<void>;
+  pauseContainer(id: string): Promise<void>;
+  resumeContainer(id: string): Promise<void>;
+  updateContainer(id: string, resources: Resources): Promise<void>;
+  /** Of a container that does not run. Idempotent. Its log file stays. */
+  removeContainer(id: string): Promise<void>;
+  getContainer(id: string): ContainerInfo | undefined;
+  listContainers(): readonly ContainerInfo[];
+  exec(id: string, options: ExecOptions, signal?: AbortSignal): Promise<ExecSession>;
+  attach(id: string, options: { readonly hasStdin: boolean }): Promise<Stdio>;
+  reopenLog(id: string): Promise<void>;
+  /** Connects to a TCP port inside a sandbox's network namespace (port-forward), or on the host when it shares that. */
+  connect(sandboxId: string, port: number): Promise<import('node:stream').Duplex>;
+  /** Calls `listener` after each change of a container's status (created, running, paused, exited, removed). */
+  onChange(listener: (container: ContainerInfo) => void): () => void;
+  /** Forgets nothing, stops nothing: containers go on. */
+  close(): Promise<void>;
+}

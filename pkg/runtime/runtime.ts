@@ -1,0 +1,175 @@
+/**
+ * Typed calls to the C helper, `mini-runtime`: through its serve daemon for whatever must be fast, and straight to
+ * a container's shim for its stdio. This folder is the only one that spawns processes. The daemon holds no state:
+ * it may be killed at any time and is started again on the next call; shims and containers go on.
+ */
+
+import type { Duplex } from 'node:stream';
+
+/** The OCI runtime specification's config.json (1.2), as far as the engine writes it. */
+export interface OciSpec {
+  readonly ociVersion: string;
+  readonly [field: string]: unknown;
+}
+
+export interface SandboxSpec {
+  readonly id: string;
+  readonly hostname: string;
+  /** Namespaces to make and pin under `<runDir>/sandboxes/<id>/`; `net` absent = the host's network. */
+  readonly namespaces: readonly ('net' | 'ipc' | 'uts')[];
+  /** A veth pair into the net namespace; absent = loopback only. */
+  readonly interface?: SandboxInterface;
+  readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+export interface SandboxInterface {
+  /** Name of the host's end, at most 15 bytes. */
+  readonly hostName: string;
+  /** Name inside, e.g. 'eth0'. */
+  readonly name: string;
+  readonly bridge: string;
+  /** Address with prefix length, e.g. '10.42.0.5/24'. */
+  readonly address: string;
+  readonly gateway: string;
+  readonly mtu: number;
+}
+
+export interface Sandbox {
+  readonly id: string;
+  /** Paths to join, e.g. { net: '/run/mini/sandboxes/<id>/net' }. */
+  readonly namespaces: Readonly<Record<string, string>>;
+}
+
+export interface LogTarget {
+  /** File that receives CRI log lines (`<RFC3339Nano> <stdout|stderr> <F|P> <text>`). */
+  readonly path: string;
+  readonly maxBytes: number;
+  /** How many rotated files to keep beside it (`<path>.<timestamp>`). */
+  readonly maxFiles: number;
+}
+
+/** The root file system, mounted inside the container's own mount namespace, so that nothing is left on the host. */
+export interface OverlayRoot {
+  /** Topmost first. */
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+}
+
+export interface CreateSpec {
+  /** At most 64 characters of [a-z0-9]. */
+  readonly id: string;
+  /** Directory that will hold config.json; exists. */
+  readonly bundle: string;
+  readonly config: OciSpec;
+  readonly overlay?: OverlayRoot;
+  readonly log?: LogTarget;
+  readonly hasTerminal: boolean;
+  /** Keep the container's stdin open for attach. */
+  readonly hasStdin: boolean;
+  /** Close stdin after the first attached client goes. */
+  readonly isStdinOnce: boolean;
+}
+
+export interface ExecSpec {
+  readonly execId: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] };
+  readonly hasTerminal: boolean;
+  readonly hasStdin: boolean;
+  /** OCI process.capabilities etc., taken over from the container's own process when absent. */
+  readonly process?: Readonly<Record<string, unknown>>;
+}
+
+export interface Exit {
+  readonly id: string;
+  readonly execId?: string;
+  /** As the shell counts: 128 + signal when a signal ended it. */
+  readonly exitCode: number;
+  readonly signal?: number;
+  readonly isOomKilled: boolean;
+  /** RFC 3339 with nanoseconds. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  readonly status: 'created' | 'running' | 'paused' | 'stopped';
+  readonly pid: number;
+  readonly bundle: string;
+  readonly startedAt?: string;
+  /** Present when stopped; absent there = its shim died with the host. */
+  readonly exit?: Exit;
+}
+
+/** A live connection to a process's stdio. */
+export interface Stdio {
+  /** What is written here goes to stdin; ending it closes stdin. Data read from it is stdout. */
+  readonly stdout: Duplex;
+  /** Only without a terminal. */
+  readonly stderr?: NodeJS.ReadableStream;
+  resize(size: { readonly columns: number; readonly rows: number }): void;
+  /** Detaches; the process goes on. */
+  close(): void;
+}
+
+export interface ExecSession extends Stdio {
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+}
+
+/** A helper call failed. `code` is an errno name ('ENOENT') or 'EHELPER'; the message says what was tried. */
+export class RuntimeError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+export interface Runtime {
+  createSandbox(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
+  /** Unpins and removes namespaces and interface. Succeeds when some or all of it is gone. */
+  deleteSandbox(id: string): Promise<void>;
+  listSandboxes(): Promise<readonly Sandbox[]>;
+
+  /** Makes the container under a new shim; its process waits before exec. */
+  create(spec: CreateSpec, signal?: AbortSignal): Promise<ContainerState>;
+  start(id: string): Promise<ContainerState>;
+  /** create + start in one round trip. Rejects, and leaves nothing, when the program cannot be executed. */
+  run(spec: CreateSpec, signal?: AbortSignal): Promise<ContainerState>;
+  kill(id: string, signal: number, options?: { readonly isForAll?: boolean }): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  update(id: string, resources: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Removes a stopped container's shim, cgroup and run-time files. With isForced kills it first. Idempotent. */
+  delete(id: string, options?: { readonly isForced?: boolean }): Promise<void>;
+  state(id: string): Promise<ContainerState | undefined>;
+  /** Every container with a state directory, running or not; how a restarted agent finds its own. */
+  list(): Promise<readonly ContainerState[]>;
+  processes(id: string): Promise<readonly number[]>;
+  exec(id: string, spec: ExecSpec, signal?: AbortSignal): Promise<ExecSession>;
+  attach(id: string, options: { readonly hasStdin: boolean }): Promise<Stdio>;
+  /** A TCP connection to 127.0.0.1 (then ::1) at this port inside a sandbox's network namespace. */
+  connect(sandboxId: string, port: number, signal?: AbortSignal): Promise<Duplex>;
+  /** Asks the shim to open its log file again after it was rotated or removed. */
+  reopenLog(id: string): Promise<void>;
+
+  /** Unpacks a tar stream (plain; the caller decompresses) into an existing directory, with whiteouts as overlayfs has them. */
+  unpack(options: { readonly directory: string; readonly source: NodeJS.ReadableStream }, signal?: AbortSignal): Promise<void>;
+  /** Removes a tree, immutable and foreign-owned files included. Never leaves the tree it was given. */
+  removeTree(path: string): Promise<void>;
+  /** Creates the bridge if it is missing and gives it this address; sets forwarding on. */
+  ensureBridge(bridge: { readonly name: string; readonly address: string; readonly mtu: number }): Promise<void>;
+  deleteInterface(name: string): Promise<void>;
+  /** Replaces the routes that mini owns (by protocol number) in the host's main table with these. */
+  setRoutes(routes: readonly { readonly destination: string; readonly via?: string; readonly device: string }[]): Promise<void>;
+
+  /** Calls `listener` once for each container exit, those that happened while nobody listened first. */
+  onExit(listener: (exit: Exit) => void): () => void;
+  /** Ends the connection to the daemon and the daemon; containers go on. */
+  close(): Promise<void>;
+}
