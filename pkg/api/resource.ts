@@ -1,0 +1,64 @@
+/**
+ * The shape of a resource: a row of data from which the generic REST layer, discovery, tables and the client work.
+ * One row a resource, in pkg/api/resources/<group>.ts, collected in pkg/api/resources.ts.
+ */
+
+import type { StatusCause } from './errors.ts';
+import type { ApiObject } from './meta.ts';
+
+/** A column of the server-side table: kubectl's header, the cell, and how kubectl is to treat it. */
+export interface Column<T extends ApiObject> {
+  readonly name: string;
+  readonly type?: 'string' | 'integer' | 'date' | 'boolean';
+  readonly format?: string;
+  /** 0 (default) = always shown; 1 = with -o wide. */
+  readonly priority?: number;
+  readonly description?: string;
+  cell(object: T, nowMs: number): string | number | boolean | null;
+}
+
+export interface ScalePaths<T extends ApiObject> {
+  replicas(object: T): number;
+  statusReplicas(object: T): number;
+  /** Label selector in its string form. */
+  selector(object: T): string;
+  withReplicas(object: T, replicas: number): T;
+}
+
+export interface Resource<T extends ApiObject = ApiObject> {
+  /** Group ('' = core), version, kind. */
+  readonly gvk: readonly [group: string, version: string, kind: string];
+  readonly names: {
+    readonly plural: string;
+    readonly singular: string;
+    readonly short?: readonly string[];
+    readonly categories?: readonly string[];
+  };
+  readonly namespaced: boolean;
+  /** Full name of its type in the table of API facts, e.g. 'io.k8s.api.core.v1.Pod'. */
+  readonly type: string;
+  /** Absent = all of create delete deletecollection get list patch update watch. Reviews have only create. */
+  readonly verbs?: readonly string[];
+  /** Names of what it has: 'status', 'scale', 'binding', 'eviction', 'log', 'exec', 'token', … */
+  readonly subresources?: readonly string[];
+  readonly scale?: ScalePaths<T>;
+  /** Events and Leases: kept in memory, flushed lazily. */
+  readonly isVolatile?: boolean;
+  /** Whether metadata.generation counts changes of the spec (anything but metadata and status). */
+  readonly hasGeneration?: boolean;
+  /** Fields that field selectors may name besides metadata.name and metadata.namespace. */
+  readonly fields?: Readonly<Record<string, (object: T) => string>>;
+  /** Defaults as Kubernetes applies them on every write. Returns the same object when nothing was missing. */
+  readonly defaults?: (object: T) => T;
+  /** Normalises a new object (clears status, sets what the server owns). */
+  readonly prepareForCreate?: (object: T) => T;
+  /** Normalises a replacement: keeps what clients may not change through this endpoint. Status is kept generically. */
+  readonly prepareForUpdate?: (object: T, old: T) => T;
+  /** Semantic validation beyond types and required fields. */
+  validate(object: T): readonly StatusCause[];
+  /** What may not change; run after validate. */
+  readonly validateUpdate?: (object: T, old: T) => readonly StatusCause[];
+  readonly columns: readonly Column<T>[];
+  /** Default grace period of a DELETE in seconds: objects with one are marked first and removed by their owner (pods). */
+  readonly graceSeconds?: (object: T) => number;
+}
