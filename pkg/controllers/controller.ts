@@ -5,6 +5,7 @@
 
 import type { ApiObject, Ref } from '../api/meta.ts';
 import type { Cache, Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/events.ts';
 import type { Logger } from '../log/log.ts';
 
 export interface Result {
@@ -21,6 +22,8 @@ export interface Watches {
   readonly owns?: readonly string[];
   /** Other resources, each with a function from a changed object to the primary keys it concerns. */
   readonly maps?: Readonly<Record<string, (object: ApiObject, cache: Cache) => readonly Ref[]>>;
+  /** Resources that reconcile reads from the cache without being woken by them. */
+  readonly reads?: readonly string[];
 }
 
 export interface Context {
@@ -31,12 +34,6 @@ export interface Context {
   readonly log: Logger;
   /** Milliseconds since the epoch, from the injectable clock. */
   now(): number;
-}
-
-/** Writes core/v1 Events about an object; the same event again raises its count. Never throws. */
-export interface EventRecorder {
-  normal(object: ApiObject, reason: string, message: string): void;
-  warning(object: ApiObject, reason: string, message: string): void;
 }
 
 export interface Controller {
