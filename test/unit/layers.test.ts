@@ -1,72 +1,77 @@
-/**
- * The only way to declare tests. Wraps uvu because uvu 0.5.6 exits 0 when a before or each-hook
- * throws, when run() is forgotten and when no file matches; has no timeout, no assert.rejects.
- */
-
-import { suite as uvuSuite } from 'uvu';
+/** Fails when a pkg folder imports, or touches the outside world, against its row below. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import * as assert from 'uvu/assert';
+import { suite } from '../harness/suite.ts';
 
-const TIMEOUT_MS = 10_000;
+/** Folders under pkg/ that each folder may import, besides itself. ARCHITECTURE.md explains it. */
+const MAY_IMPORT: Record<string, string[]> = {
+  api: [],
+  log: [],
+  wait: [],
+  pki: [],
+  store: ['log', 'wait'],
+  tunnel: ['log', 'wait'],
+  runtime: ['log', 'wait'],
+  image: ['runtime', 'log', 'wait'],
+  network: ['runtime', 'log', 'wait'],
+  engine: ['image', 'network', 'runtime', 'log', 'wait'],
+  client: ['api', 'log', 'wait'],
+  apiserver: ['api', 'store', 'tunnel', 'pki', 'log', 'wait'],
+  controllers: ['api', 'client', 'pki', 'log', 'wait'],
+  scheduler: ['api', 'client', 'log', 'wait'],
+  agent: ['api', 'client', 'engine', 'network', 'tunnel', 'pki', 'log', 'wait'],
+  proxy: ['api', 'client', 'network', 'log', 'wait'],
+  dns: ['api', 'client', 'log', 'wait'],
+  ingress: ['api', 'client', 'log', 'wait'],
+  docker: ['engine', 'image', 'network', 'log', 'wait'],
+  compose: ['api', 'client', 'engine', 'log', 'wait'],
+  kubectl: ['api', 'client'],
+};
+/** The only folders that may import each of these modules. */
+const OWNERS: Record<string, string[]> = {
+  'node:child_process': ['runtime'],
+  'better-sqlite3': ['store'],
+};
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g;
 
-type Body = () => void | Promise<void>;
-
-export interface Declare {
-  test(name: string, body: Body): void;
-  /** Registers a test that cannot run here. Throws under CI: a skip there is a failure. */
-  skip(name: string, reason: string): void;
-  /** Called inside a test: runs after it, last registered first, whether it passed or not. */
-  cleanup(undo: Body): void;
-}
-
-/** Declares and runs a suite; `body` registers its tests. Throws if it registers none. */
-export function suite(name: string, body: (declare: Declare) => void): void {
-  const inner = uvuSuite(name);
-  let count = 0;
-  let undos: Body[] = [];
-  body({
-    test(title, run) {
-      count += 1;
-      inner(title, async () => {
-        undos = [];
-        try {
-          await withTimeout(run, title);
-        } finally {
-          for (const undo of undos.reverse()) await undo();
-        }
-      });
-    },
-    skip(title, reason) {
-      count += 1;
-      if (process.env['CI']) throw new Error(`Cannot skip "${title}" under CI: ${reason}`);
-      inner.skip(`${title}: ${reason}`);
-    },
-    cleanup: (undo) => void undos.push(undo),
-  });
-  if (count === 0) throw new Error(`Suite "${name}" declares no tests`);
-  inner.run();
-}
-
-async function withTimeout(run: Body, title: string): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`"${title}" took over ${TIMEOUT_MS} ms`)),
-      TIMEOUT_MS,
-    );
-  });
-  try {
-    await Promise.race([run(), expired]);
-  } finally {
-    clearTimeout(timer);
+function* sources(dir: string): Generator<string> {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) yield* sources(path);
+    else if (path.endsWith('.ts')) yield path;
   }
 }
 
-/** Resolves to what `work` rejects with; fails the test when it resolves instead. */
-export async function rejects(work: Promise<unknown>): Promise<unknown> {
-  const settled = await work.then(
-    () => ({ rejected: false, error: undefined }),
-    (error: unknown) => ({ rejected: true, error }),
-  );
-  assert.ok(settled.rejected, 'Expected a rejection');
-  return settled.error;
+function folderOf(path: string): string {
+  return relative('pkg', path).split('/')[0] ?? '';
 }
+
+function violation(file: string, spec: string): string | undefined {
+  const from = folderOf(file);
+  if (!spec.startsWith('.')) {
+    return OWNERS[spec]?.includes(from) === false
+      ? `${file}: only ${OWNERS[spec]} may import ${spec}`
+      : undefined;
+  }
+  const to = folderOf(join(dirname(file), spec));
+  if (to === from || MAY_IMPORT[from]?.includes(to)) return undefined;
+  return `${file}: ${from} may not import ${to}`;
+}
+
+suite('layers', ({ test }) => {
+  const files = [...sources('pkg')];
+
+  test('every folder under pkg has a row', () => {
+    assert.equal(Object.keys(MAY_IMPORT).sort(), [...new Set(files.map(folderOf))].sort());
+  });
+
+  test('imports follow the table', () => {
+    const found = files.flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(IMPORT)].flatMap(
+        ([, spec]) => violation(file, spec ?? '') ?? [],
+      ),
+    );
+    assert.equal(found, []);
+  });
+});
