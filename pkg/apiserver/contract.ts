@@ -4,6 +4,7 @@
  * plugged into it.
  */
 
+import type { IncomingMessage, ServerResponse as OutgoingResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ApiList, ApiObject, Draft, Ref, WatchEvent } from '../api/meta.ts';
 
@@ -96,6 +97,27 @@ export interface AdmissionRequest extends Attributes {
 export interface Admission {
   readonly name: string;
   admit(request: AdmissionRequest): Promise<ApiObject | undefined> | ApiObject | undefined;
+}
+
+/** A create that stores nothing and answers at once: reviews, token requests. */
+export interface Answerer {
+  /** `plural` or `plural.group`, then `/subresource` if any: 'tokenreviews.authentication.k8s.io', 'serviceaccounts/token'. */
+  readonly resource: string;
+  /** The body to answer 201 with. `request.object` is the decoded body; throws a StatusError to refuse. */
+  answer(request: AdmissionRequest, signal: AbortSignal): Promise<object>;
+}
+
+/** Plain HTTP endpoints beside the Kubernetes API (joining); they do their own authentication. */
+export interface ExtraHandler {
+  /** Served when the path starts with this. */
+  readonly prefix: string;
+  handle(request: IncomingMessage, response: OutgoingResponse): void;
+}
+
+/** Upgrades beside the Kubernetes API (the tunnel's WebSocket); they do their own authentication. */
+export interface UpgradeHandler {
+  readonly path: string;
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
 /** The way to a node's own API (logs, exec, attach, port-forward): a byte stream on which HTTP/1.1 is spoken. */
