@@ -25,6 +25,17 @@ export interface ScalePaths<T extends ApiObject> {
   withReplicas(object: T, replicas: number): T;
 }
 
+/** Reads one selectable field as text; '' when it is not set. */
+export type FieldReader<T extends ApiObject> = { read(object: T): string }['read'];
+
+/** Where the objects of a row are kept when not as they are. */
+export interface Storage<T extends ApiObject> {
+  /** The resource whose objects they are, as resourceOf names it. */
+  readonly resource: string;
+  toStorage(object: T): ApiObject;
+  fromStorage(stored: ApiObject): T;
+}
+
 export interface Resource<T extends ApiObject = ApiObject> {
   /** Group ('' = core), version, kind. */
   readonly gvk: readonly [group: string, version: string, kind: string];
@@ -47,18 +58,25 @@ export interface Resource<T extends ApiObject = ApiObject> {
   /** Whether metadata.generation counts changes of the spec (anything but metadata and status). */
   readonly hasGeneration?: boolean;
   /** Fields that field selectors may name besides metadata.name and metadata.namespace. */
-  readonly fields?: Readonly<Record<string, (object: T) => string>>;
+  readonly fields?: Readonly<Record<string, FieldReader<T>>>;
+  /**
+   * The same objects under another version or group: stored as objects of that resource (its name as in
+   * resourceOf), converted by pure functions. Such a row only decodes, defaults, validates and prints.
+   */
+  readonly storage?: Storage<T>;
+  /** The syntax of metadata.name; absent = an RFC 1123 subdomain. Returns what is wrong, in Kubernetes's words. */
+  readonly validateName?: (name: string) => readonly string[];
   /** Defaults as Kubernetes applies them on every write. Returns the same object when nothing was missing. */
-  readonly defaults?: (object: T) => T;
+  defaults?(object: T): T;
   /** Normalises a new object (clears status, sets what the server owns). */
-  readonly prepareForCreate?: (object: T) => T;
+  prepareForCreate?(object: T): T;
   /** Normalises a replacement: keeps what clients may not change through this endpoint. Status is kept generically. */
-  readonly prepareForUpdate?: (object: T, old: T) => T;
-  /** Semantic validation beyond types and required fields. */
+  prepareForUpdate?(object: T, old: T): T;
+  /** Semantic validation beyond types and required fields; metadata is checked by validateMeta. */
   validate(object: T): readonly StatusCause[];
   /** What may not change; run after validate. */
-  readonly validateUpdate?: (object: T, old: T) => readonly StatusCause[];
+  validateUpdate?(object: T, old: T): readonly StatusCause[];
   readonly columns: readonly Column<T>[];
   /** Default grace period of a DELETE in seconds: objects with one are marked first and removed by their owner (pods). */
-  readonly graceSeconds?: (object: T) => number;
+  graceSeconds?(object: T): number;
 }
