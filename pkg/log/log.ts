@@ -19,7 +19,10 @@ export interface Logger {
 const ORDER: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Makes a logger that writes entries of `level` and above with `write` (default: stderr). */
-export function createLogger(level: Level = 'info', write: (line: string) => void = toStderr): Logger {
+export function createLogger(
+  level: Level = 'info',
+  write: (line: string) => void = toStderr,
+): Logger {
   return make(level, write, {});
 }
 
@@ -35,7 +38,9 @@ export const silent: Logger = {
 function make(level: Level, write: (line: string) => void, bound: Fields): Logger {
   const at = (entry: Level) => (message: string, fields?: Fields) => {
     if (ORDER[entry] < ORDER[level]) return;
-    write(`${new Date().toISOString()} ${entry.toUpperCase()} ${message}${render({ ...bound, ...fields })}\n`);
+    write(
+      `${new Date().toISOString()} ${entry.toUpperCase()} ${message}${render({ ...bound, ...fields })}\n`,
+    );
   };
   return {
     debug: at('debug'),
@@ -55,7 +60,12 @@ function render(fields: Fields): string {
 }
 
 function text(value: unknown): string {
-  const plain = value instanceof Error ? describe(value) : typeof value === 'string' ? value : JSON.stringify(value);
+  const plain =
+    value instanceof Error
+      ? describe(value)
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value);
   return /^[\w./:@+-]*$/.test(plain) ? plain : JSON.stringify(plain);
 }
 

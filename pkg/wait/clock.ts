@@ -19,7 +19,11 @@ export const systemClock: Clock = {
 };
 
 /** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
-export function sleep(delayMs: number, signal?: AbortSignal, clock: Clock = systemClock): Promise<void> {
+export function sleep(
+  delayMs: number,
+  signal?: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
