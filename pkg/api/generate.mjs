@@ -153,12 +153,7 @@ export function typesSource(table) {
 function modelFile(type) {
   const { group, version, name } = partsOf(type);
   const v = version[0] + version.slice(1).toLowerCase();
-  const candidates = [
-    `${v}${name}`,
-    `${group}${v}${name}`,
-    `${group.replace('.k8s.io', '')}${v}${name}`,
-    name,
-  ];
+  const candidates = [`${group}${v}${name}`, `${v}${name}`, name];
   return candidates.map((file) => join(MODELS, `${file}.d.ts`)).find(existsSync);
 }
 
