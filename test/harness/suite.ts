@@ -11,7 +11,8 @@ const TIMEOUT_MS = 10_000;
 type Body = () => void | Promise<void>;
 
 export interface Declare {
-  test(name: string, body: Body): void;
+  /** Registers a test, which fails when it takes longer than `timeoutMs` (default TIMEOUT_MS). */
+  test(name: string, body: Body, timeoutMs?: number): void;
   /** Registers a test that cannot run here. Throws under CI: a skip there is a failure. */
   skip(name: string, reason: string): void;
   /** Called inside a test: runs after it, last registered first, whether it passed or not. */
@@ -24,12 +25,12 @@ export function suite(name: string, body: (declare: Declare) => void): void {
   let count = 0;
   let undos: Body[] = [];
   body({
-    test(title, run) {
+    test(title, run, timeoutMs = TIMEOUT_MS) {
       count += 1;
       inner(title, async () => {
         undos = [];
         try {
-          await withTimeout(run, title);
+          await withTimeout(run, { title, timeoutMs });
         } finally {
           for (const undo of undos.reverse()) await undo();
         }
@@ -46,13 +47,13 @@ export function suite(name: string, body: (declare: Declare) => void): void {
   inner.run();
 }
 
-async function withTimeout(run: Body, title: string): Promise<void> {
+async function withTimeout(
+  run: Body,
+  { title, timeoutMs }: { title: string; timeoutMs: number },
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`"${title}" took over ${TIMEOUT_MS} ms`)),
-      TIMEOUT_MS,
-    );
+    timer = setTimeout(() => reject(new Error(`"${title}" took over ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     await Promise.race([run(), expired]);
