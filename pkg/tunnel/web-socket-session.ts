@@ -123,7 +123,8 @@ export class WebSocketSession implements Session {
 
   #transmit(frame: Buffer): void {
     // A frame that cannot be sent needs no handling here: the socket's close event ends every stream.
-    if (!this.#isClosed) this.#socket.send(frame, () => undefined);
+    if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(frame, () => undefined);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
