@@ -6,6 +6,8 @@
 import type { ApiObject, Ref } from '../api/meta.ts';
 import type { Cache, Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
+import type { Change } from '../client/informer.ts';
+import type { IndexFunction } from '../client/object-index.ts';
 import type { Logger } from '../log/log.ts';
 
 export interface Result {
@@ -16,14 +18,18 @@ export interface Result {
 export const DONE: Result = {};
 
 export interface Watches {
-  /** The resource whose keys are reconciled, e.g. 'replicasets'. */
-  readonly primary: string;
+  /** The resource whose keys are reconciled, e.g. 'replicasets'. Absent only for a controller of `everything`. */
+  readonly primary?: string;
   /** Resources whose objects map to their controlling owner of the primary kind. */
   readonly owns?: readonly string[];
   /** Other resources, each with a function from a changed object to the primary keys it concerns. */
   readonly maps?: Readonly<Record<string, (object: ApiObject, cache: Cache) => readonly Ref[]>>;
   /** Resources that reconcile reads from the cache without being woken by them. */
   readonly reads?: readonly string[];
+  /** Indexes that reconcile uses with `cache.indexed`: resource, name, function. */
+  readonly indexes?: Readonly<Record<string, Readonly<Record<string, IndexFunction>>>>;
+  /** From a change of any resource that has an informer to keys. */
+  readonly everything?: (resource: string, change: Change, cache: Cache) => readonly Ref[];
 }
 
 export interface Context {
