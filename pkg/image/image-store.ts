@@ -39,12 +39,23 @@ export interface Credentials {
 
 export interface PullOptions {
   readonly credentials?: readonly Credentials[];
-  onProgress?(progress: { readonly layer: string; readonly doneBytes: number; readonly totalBytes: number }): void;
+  onProgress?(progress: {
+    readonly layer: string;
+    readonly doneBytes: number;
+    readonly totalBytes: number;
+  }): void;
 }
 
 /** `code`: 'NotFound', 'Unauthorized', 'Unreachable', 'Corrupt' (digest, format), 'Unsupported', 'NoSpace', 'InvalidReference'. */
 export class ImageError extends Error {
-  readonly code: 'NotFound' | 'Unauthorized' | 'Unreachable' | 'Corrupt' | 'Unsupported' | 'NoSpace' | 'InvalidReference';
+  readonly code:
+    | 'NotFound'
+    | 'Unauthorized'
+    | 'Unreachable'
+    | 'Corrupt'
+    | 'Unsupported'
+    | 'NoSpace'
+    | 'InvalidReference';
   constructor(code: ImageError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
@@ -58,11 +69,22 @@ export interface ImageStore {
   /** Pulls by reference; two pulls of one reference are one. */
   pull(reference: string, options?: PullOptions, signal?: AbortSignal): Promise<Image>;
   /** Imports a docker-archive, OCI archive (plain or gzip/zstd tar) or an OCI layout directory; returns what it held. */
-  import(source: Readable | { readonly layout: string }, options?: { readonly tag?: string }, signal?: AbortSignal): Promise<readonly Image[]>;
+  import(
+    source: Readable | { readonly layout: string },
+    options?: { readonly tag?: string },
+    signal?: AbortSignal,
+  ): Promise<readonly Image[]>;
   /** An archive that both docker load and OCI readers take. */
   export(references: readonly string[], signal?: AbortSignal): Readable;
   tag(reference: string, tag: string): Promise<void>;
   /** Removes a tag or digest, or with an id all of an image; blobs and layers nobody else uses go too. */
   remove(reference: string): Promise<void>;
+  /**
+   * Keeps an image (by id) and its layers on disk until the returned function is called, even when it is removed
+   * meanwhile: then it is no longer found, and goes with its last user.
+   */
+  retain(id: string): () => void;
+  /** Ends removals that an earlier process had put off; for whoever retains, once it has retained what it uses. */
+  collect(): Promise<void>;
   close(): Promise<void>;
 }
