@@ -11,6 +11,8 @@ const APPLICATION_ID = 0x6d696e69;
 const FORMAT = 1;
 /** Pages of the write-ahead log before it is checkpointed: 16 MiB. */
 const CHECKPOINT_PAGES = 4_000;
+/** How long an ending predecessor may still hold the file. */
+const BUSY_TIMEOUT_MS = 1_000;
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 
 const TABLES = `
@@ -31,7 +33,10 @@ INSERT INTO meta VALUES ('reserved', 0), ('compacted', 0);
 export function openDatabase(file: string, addon: string | undefined): Database.Database {
   let db: Database.Database | undefined;
   try {
-    db = new Database(file, addon ? { nativeBinding: loadAddon(addon) } : {});
+    db = new Database(file, {
+      timeout: BUSY_TIMEOUT_MS,
+      ...(addon ? { nativeBinding: loadAddon(addon) } : {}),
+    });
     db.pragma('locking_mode = EXCLUSIVE');
     if (Number(db.pragma('page_count', { simple: true })) === 0)
       db.pragma('auto_vacuum = INCREMENTAL');
