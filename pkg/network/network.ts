@@ -1,0 +1,187 @@
+/**
+ * The network of one host: a bridge with the first address of the pod CIDR, and one address for each sandbox, kept
+ * in `<dataDir>/network/addresses.json`, so that a restarted agent gives no address out twice.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../log/log.ts';
+import { readStateFile, StateFile } from '../runtime/atomic-file.ts';
+import type { Runtime, SandboxInterface } from '../runtime/runtime.ts';
+import { AddressPool, type AddressState, decodeAddressState } from './addresses.ts';
+
+export interface NetworkOptions {
+  readonly runtime: Pick<Runtime, 'ensureBridge'>;
+  readonly dataDir: string;
+  readonly log: Logger;
+  /** Another name for each mini of a host; at most 15 bytes. */
+  readonly bridge?: string;
+  /** Absent until the server has said it: setPodCidr. */
+  readonly podCidr?: string;
+  readonly mtu?: number;
+}
+
+export interface Network {
+  readonly bridge: string;
+  readonly podCidr: string | undefined;
+  /** First address of the pod CIDR: the bridge's own. */
+  readonly gateway: string | undefined;
+  /** Sets the CIDR and makes the bridge. Rejects while sandboxes have addresses of another CIDR. */
+  setPodCidr(cidr: string): Promise<void>;
+  /** The sandbox's address and interface; the same again for the same sandbox. On disk when it answers. */
+  attach(sandboxId: string): Promise<SandboxInterface>;
+  /** The sandbox's address, if it has one. */
+  addressOf(sandboxId: string): string | undefined;
+  /** Gives the sandbox's address back. Idempotent. */
+  release(sandboxId: string): Promise<void>;
+  /** Gives back what sandboxes have that are not among these; returns whose. */
+  releaseOthers(sandboxIds: readonly string[]): Promise<readonly string[]>;
+  /** Makes the bridge again, if somebody removed it. */
+  repair(): Promise<void>;
+}
+
+export const DEFAULT_BRIDGE = 'mini0';
+const DEFAULT_MTU = 1500;
+/** IFNAMSIZ without its final zero. */
+const MAX_INTERFACE_NAME = 15;
+const VETH_PREFIX = 'mv';
+const INSIDE_NAME = 'eth0';
+
+/** Opens the address file; makes the bridge when the CIDR is known already. */
+export async function createNetwork(options: NetworkOptions): Promise<Network> {
+  const bridge = options.bridge ?? DEFAULT_BRIDGE;
+  if (!/^[A-Za-z][A-Za-z0-9_.-]*$/.test(bridge) || bridge.length > MAX_INTERFACE_NAME) {
+    throw new Error(
+      `bridge name "${bridge}" must be 1 to ${MAX_INTERFACE_NAME} letters, digits, - _ .`,
+    );
+  }
+  const directory = join(options.dataDir, 'network');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, 'addresses.json');
+  const state = await readAddresses(path);
+  const network = new BridgeNetwork({ ...options, bridge }, { path, state });
+  const cidr = options.podCidr;
+  if (cidr !== undefined) await network.setPodCidr(cidr);
+  return network;
+}
+
+/** Name of the host's end of a sandbox's veth pair: the same for the same sandbox, on the same bridge. */
+export function vethName(bridge: string, sandboxId: string): string {
+  const hash = createHash('sha256').update(`${bridge}/${sandboxId}`).digest('hex');
+  return VETH_PREFIX + hash.slice(0, MAX_INTERFACE_NAME - VETH_PREFIX.length);
+}
+
+async function readAddresses(path: string): Promise<AddressState | undefined> {
+  try {
+    return decodeAddressState(await readStateFile(path));
+  } catch (error) {
+    throw new Error(`cannot use ${path}; remove it when no container runs on this host`, {
+      cause: error,
+    });
+  }
+}
+
+class BridgeNetwork implements Network {
+  readonly bridge: string;
+  readonly #options: NetworkOptions;
+  readonly #file: StateFile;
+  #pool: AddressPool | undefined;
+  #ready: Promise<void> | undefined;
+
+  constructor(
+    options: NetworkOptions & { readonly bridge: string },
+    file: { readonly path: string; readonly state: AddressState | undefined },
+  ) {
+    this.bridge = options.bridge;
+    this.#options = options;
+    this.#file = new StateFile(file.path, { isDurable: false });
+    if (file.state !== undefined) this.#pool = new AddressPool(file.state.cidr, file.state);
+  }
+
+  get podCidr(): string | undefined {
+    return this.#pool?.cidr;
+  }
+
+  get gateway(): string | undefined {
+    return this.#pool?.gateway;
+  }
+
+  async setPodCidr(cidr: string): Promise<void> {
+    const old = this.#pool;
+    if (old?.cidr !== cidr) {
+      const owners = old?.owners() ?? [];
+      if (owners.length > 0) {
+        throw new Error(
+          `the pod CIDR changes from ${old?.cidr} to ${cidr} while ${owners.length} sandboxes have addresses; remove them first`,
+        );
+      }
+      this.#pool = new AddressPool(cidr);
+      this.#ready = undefined;
+      await this.#save();
+    }
+    await this.#ensureBridge();
+  }
+
+  async attach(sandboxId: string): Promise<SandboxInterface> {
+    const pool = this.#pool;
+    if (pool === undefined) throw new Error('the pod CIDR of this node is not known yet');
+    const isNew = pool.get(sandboxId) === undefined;
+    const address = pool.allocate(sandboxId);
+    await Promise.all([isNew ? this.#save() : undefined, this.#ensureBridge()]);
+    return {
+      hostName: vethName(this.bridge, sandboxId),
+      name: INSIDE_NAME,
+      bridge: this.bridge,
+      address: `${address}/${pool.prefixLength}`,
+      gateway: pool.gateway,
+      mtu: this.#mtu,
+    };
+  }
+
+  addressOf(sandboxId: string): string | undefined {
+    return this.#pool?.get(sandboxId);
+  }
+
+  async release(sandboxId: string): Promise<void> {
+    if (this.#pool?.release(sandboxId)) await this.#save();
+  }
+
+  async releaseOthers(sandboxIds: readonly string[]): Promise<readonly string[]> {
+    const kept = new Set(sandboxIds);
+    const gone = (this.#pool?.owners() ?? []).filter((owner) => !kept.has(owner));
+    for (const owner of gone) this.#pool?.release(owner);
+    if (gone.length > 0) await this.#save();
+    return gone;
+  }
+
+  async repair(): Promise<void> {
+    this.#ready = undefined;
+    await this.#ensureBridge();
+  }
+
+  /** Once; again after a failure. */
+  #ensureBridge(): Promise<void> {
+    this.#ready ??= this.#makeBridge().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  async #makeBridge(): Promise<void> {
+    const pool = this.#pool;
+    if (pool === undefined) return;
+    const address = `${pool.gateway}/${pool.prefixLength}`;
+    await this.#options.runtime.ensureBridge({ name: this.bridge, address, mtu: this.#mtu });
+    this.#options.log.info('Set up bridge', { bridge: this.bridge, address });
+  }
+
+  get #mtu(): number {
+    return this.#options.mtu ?? DEFAULT_MTU;
+  }
+
+  #save(): Promise<void> {
+    return this.#file.save(() => this.#pool?.snapshot());
+  }
+}
