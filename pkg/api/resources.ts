@@ -1,0 +1,89 @@
+/** The table of built-in resources and the ways to find a row. Adding a resource is one row and one line here. */
+
+import type { Resource } from './resource.ts';
+import {
+  endpointslices,
+  leases,
+  priorityclasses,
+  runtimeclasses,
+} from './resources/coordination.ts';
+import {
+  bindings,
+  componentstatuses,
+  configmaps,
+  namespaces,
+  secrets,
+  serviceaccounts,
+} from './resources/core.ts';
+import { deployments, replicasets } from './resources/deployment.ts';
+import { events, eventsEvents } from './resources/event.ts';
+import { nodes } from './resources/node.ts';
+import { pods } from './resources/pod.ts';
+import { endpoints, services } from './resources/service.ts';
+import { controllerrevisions, daemonsets, statefulsets } from './resources/statefulset.ts';
+
+/** Every built-in resource; of two rows with one plural the first wins the bare name. */
+export const allResources: readonly Resource[] = [
+  bindings,
+  componentstatuses,
+  configmaps,
+  endpoints,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  secrets,
+  serviceaccounts,
+  services,
+  controllerrevisions,
+  daemonsets,
+  deployments,
+  replicasets,
+  statefulsets,
+  endpointslices,
+  eventsEvents,
+  leases,
+  priorityclasses,
+  runtimeclasses,
+];
+
+const byPath = new Map(
+  allResources.map((row) => [pathOf(row.gvk[0], row.gvk[1], row.names.plural), row]),
+);
+const byKind = new Map(allResources.map((row) => [`${apiVersionOf(row)} ${row.gvk[2]}`, row]));
+const byName = new Map<string, Resource>();
+for (const row of allResources) {
+  for (const name of [row.names.plural, `${row.names.plural}.${row.gvk[0]}`]) {
+    if (!byName.has(name)) byName.set(name, row);
+  }
+}
+
+function pathOf(group: string, version: string, plural: string): string {
+  return `${group}/${version}/${plural}`;
+}
+
+/** "v1" or "apps/v1". */
+export function apiVersionOf({ gvk: [group, version] }: Pick<Resource, 'gvk'>): string {
+  return group ? `${group}/${version}` : version;
+}
+
+/** The row that an API path names. */
+export function findResource(group: string, version: string, plural: string): Resource | undefined {
+  return byPath.get(pathOf(group, version, plural));
+}
+
+/** The row that a client names: a plural, or `plural.group`; the core and the older group win the bare plural. */
+export function resourceOf(name: string): Resource | undefined {
+  return byName.get(name);
+}
+
+/** The row of an object's apiVersion and kind. */
+export function resourceByKind(apiVersion: string, kind: string): Resource | undefined {
+  return byKind.get(`${apiVersion} ${kind}`);
+}
+
+/** The name by which clients know a row: the inverse of resourceOf. */
+export function nameOf(row: Resource): string {
+  const { plural } = row.names;
+  return byName.get(plural) === row ? plural : `${plural}.${row.gvk[0]}`;
+}
