@@ -4,8 +4,8 @@
  * engine knows everything an earlier one did.
  */
 
-import type { Exit, ExecSession, Stdio } from '../runtime/runtime.ts';
 import type { ImageStore } from '../image/image-store.ts';
+import type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

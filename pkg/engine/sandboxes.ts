@@ -1,0 +1,200 @@
+/** Sandboxes: namespaces that the containers of a pod share, pinned by the helper, with an address on the bridge. */
+
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from '../log/log.ts';
+import type { Network } from '../network/network.ts';
+import type { Runtime, Sandbox, SandboxSpec } from '../runtime/runtime.ts';
+import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import { RecordDirectory, type SandboxRecord } from './records.ts';
+
+export interface SandboxParts {
+  readonly runtime: Runtime;
+  readonly network: Network;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+interface Entry {
+  readonly record: SandboxRecord;
+  /** Undefined when its namespaces are gone, as after a restart of the host. */
+  readonly namespaces: Readonly<Record<string, string>> | undefined;
+}
+
+const CONNECT_HOSTS = ['127.0.0.1', '::1'];
+
+export class Sandboxes {
+  readonly #parts: SandboxParts;
+  readonly #directory: RecordDirectory<SandboxRecord>;
+  readonly #entries = new Map<string, Entry>();
+  readonly #queue = new KeyedQueue();
+
+  constructor(root: string, parts: SandboxParts) {
+    this.#parts = parts;
+    this.#directory = new RecordDirectory(root, 'sandbox.json');
+  }
+
+  /** Reads the records, and drops what the helper holds that no record names. */
+  async recover(): Promise<void> {
+    const { runtime, network, log } = this.#parts;
+    const { records, broken } = await this.#directory.load(log);
+    const live = new Map((await runtime.listSandboxes()).map((sandbox) => [sandbox.id, sandbox]));
+    for (const [id, record] of records) {
+      this.#entries.set(id, { record, namespaces: namespacesOf(record.config, live.get(id)) });
+    }
+    const strays = [...live.keys()].filter((id) => !records.has(id));
+    for (const id of [...strays, ...broken]) await this.#dismantle(id);
+    await network.releaseOthers([...records.keys()]);
+  }
+
+  /** Throws NotFound or, when its namespaces are gone, Conflict. */
+  namespaces(id: string): Readonly<Record<string, string>> {
+    const { namespaces } = this.#wanted(id);
+    if (namespaces !== undefined) return namespaces;
+    throw new EngineError('Conflict', `sandbox ${id} is not ready: its namespaces are gone`);
+  }
+
+  config(id: string): SandboxConfig {
+    return this.#wanted(id).record.config;
+  }
+
+  /** Its address on the bridge. */
+  ip(id: string): string | undefined {
+    return this.#parts.network.addressOf(id);
+  }
+
+  list(): readonly SandboxInfo[] {
+    return [...this.#entries.values()].map((entry) => this.#info(entry));
+  }
+
+  create(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo> {
+    return this.#queue.run(config.id, async () => {
+      const existing = this.#entries.get(config.id);
+      return this.#info(existing ?? (await this.#make(config, signal)));
+    });
+  }
+
+  /** Its containers must be gone by then. Idempotent. */
+  remove(id: string): Promise<void> {
+    return this.#queue.run(id, async () => {
+      await this.#dismantle(id);
+      this.#entries.delete(id);
+    });
+  }
+
+  async connect(id: string, port: number): Promise<Duplex> {
+    const { config } = this.#wanted(id).record;
+    if (!config.isHostNetwork) return this.#parts.runtime.connect(id, port);
+    const failures: unknown[] = [];
+    for (const host of CONNECT_HOSTS) {
+      try {
+        return await connectTo(host, port);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    throw new EngineError('Internal', `cannot connect to port ${port} of the host`, failures[0]);
+  }
+
+  async #make(config: SandboxConfig, signal?: AbortSignal): Promise<Entry> {
+    if (!/^[a-z0-9]{1,64}$/.test(config.id)) {
+      throw new EngineError('Internal', `sandbox id "${config.id}" must be 1 to 64 of a-z and 0-9`);
+    }
+    const record = { config, createdAt: new Date(this.#parts.now()).toISOString() };
+    try {
+      await this.#directory.make(config.id);
+      const [sandbox] = await Promise.all([
+        this.#pin(config, signal),
+        this.#directory.save(config.id, () => record),
+      ]);
+      const entry = { record, namespaces: sandbox.namespaces };
+      this.#entries.set(config.id, entry);
+      return entry;
+    } catch (error) {
+      await this.#dismantle(config.id).catch((cause: unknown) => {
+        this.#parts.log.warn('Could not undo a sandbox', { sandbox: config.id, error: cause });
+      });
+      throw new EngineError('Internal', `cannot create sandbox ${config.id}`, error);
+    }
+  }
+
+  async #pin(config: SandboxConfig, signal?: AbortSignal): Promise<Sandbox> {
+    const { runtime, network } = this.#parts;
+    const namespaces = ownNamespaces(config);
+    if (namespaces.length === 0) return { id: config.id, namespaces: {} };
+    const spec: SandboxSpec = {
+      id: config.id,
+      hostname: config.hostname,
+      namespaces,
+      ...(config.sysctls === undefined ? {} : { sysctls: config.sysctls }),
+    };
+    if (config.isHostNetwork) return runtime.createSandbox(spec, signal);
+    const attached = { ...spec, interface: await network.attach(config.id) };
+    try {
+      return await runtime.createSandbox(attached, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      // Somebody may have removed the bridge; a second failure is told.
+      this.#parts.log.warn('Retried a sandbox', { sandbox: config.id, error });
+      await runtime.deleteSandbox(config.id);
+      await network.repair();
+      return runtime.createSandbox(attached, signal);
+    }
+  }
+
+  /** The address is given back last: until then the sandbox may still answer on it. */
+  async #dismantle(id: string): Promise<void> {
+    const { runtime, network } = this.#parts;
+    await runtime.deleteSandbox(id);
+    await Promise.all([network.release(id), runtime.removeTree(this.#directory.path(id))]);
+    this.#directory.forget(id);
+  }
+
+  #info({ record, namespaces }: Entry): SandboxInfo {
+    const { id, labels } = record.config;
+    const ip = this.#parts.network.addressOf(id);
+    return {
+      id,
+      labels,
+      createdAt: record.createdAt,
+      isReady: namespaces !== undefined,
+      ...(ip === undefined ? {} : { ip }),
+    };
+  }
+
+  #wanted(id: string): Entry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new EngineError('NotFound', `no sandbox ${id}`);
+    return entry;
+  }
+}
+
+/** With the host's network goes the host's name. */
+function ownNamespaces(config: SandboxConfig): readonly ('net' | 'ipc' | 'uts')[] {
+  const network: readonly ('net' | 'uts')[] = config.isHostNetwork ? [] : ['net', 'uts'];
+  return config.isHostIpc ? network : [...network, 'ipc'];
+}
+
+/** Undefined unless all that the sandbox needs is there. */
+function namespacesOf(
+  config: SandboxConfig,
+  live: Sandbox | undefined,
+): Readonly<Record<string, string>> | undefined {
+  const wanted = ownNamespaces(config);
+  if (wanted.length === 0) return {};
+  return wanted.every((name) => live?.namespaces[name] !== undefined)
+    ? live?.namespaces
+    : undefined;
+}
+
+function connectTo(host: string, port: number): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+}

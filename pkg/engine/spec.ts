@@ -1,0 +1,177 @@
+/** Writes the OCI runtime specification's config.json for a container. */
+
+import type { OciSpec } from '../runtime/runtime.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { deviceRules, type HostDevice } from './devices.ts';
+import type { ContainerConfig, Mount, Resources, Security } from './engine.ts';
+import type { ProcessPlan } from './process.ts';
+
+export interface SpecFacts {
+  readonly config: ContainerConfig;
+  readonly process: ProcessPlan;
+  /** Paths of the sandbox's namespaces; what is missing is the host's. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** 'host', 'own', or the path of a pid namespace to join. */
+  readonly pidNamespace: string;
+  /** The host's devices, for a privileged container. */
+  readonly devices: readonly HostDevice[];
+  readonly mounts: readonly Mount[];
+}
+
+const VERSION = '1.2.0';
+const MASKED_PATHS = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+const SHM_SIZE = '65536k';
+
+/** The whole config.json. */
+export function toSpec(facts: SpecFacts): OciSpec {
+  const { config } = facts;
+  const { security } = config;
+  const propagation = rootPropagation(facts.mounts);
+  return {
+    ociVersion: VERSION,
+    process: toProcess(facts),
+    root: { path: 'rootfs', readonly: security.isReadOnlyRoot === true },
+    mounts: [...defaultMounts(security, facts.mounts), ...facts.mounts.map(toMount)],
+    linux: {
+      namespaces: toNamespaces(facts),
+      devices: facts.devices,
+      cgroupsPath: `${config.cgroupParent}/${config.id}`,
+      resources: {
+        ...toResources(config.resources),
+        devices: deviceRules(security.isPrivileged === true),
+      },
+      ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
+      ...(security.isPrivileged
+        ? {}
+        : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
+    },
+  };
+}
+
+/** Limits as `linux.resources` has them; what is absent is not limited. */
+export function toResources(resources: Resources): Readonly<Record<string, unknown>> {
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit } = resources;
+  return {
+    cpu: {
+      ...(cpuShares === undefined ? {} : { shares: cpuShares }),
+      ...(cpuQuotaUs === undefined ? {} : { quota: cpuQuotaUs }),
+      ...(cpuPeriodUs === undefined ? {} : { period: cpuPeriodUs }),
+    },
+    // Swap counts memory too: the same number means none, as Kubernetes has it.
+    ...(memoryLimitBytes === undefined
+      ? {}
+      : { memory: { limit: memoryLimitBytes, swap: memoryLimitBytes } }),
+    ...(pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } }),
+  };
+}
+
+function toProcess({ config, process }: SpecFacts): Readonly<Record<string, unknown>> {
+  const { security } = config;
+  const capabilities = capabilitiesOf(security);
+  return {
+    terminal: config.hasTerminal,
+    user: process.user,
+    args: process.args,
+    env: process.env,
+    cwd: process.cwd,
+    capabilities: {
+      bounding: capabilities,
+      effective: capabilities,
+      permitted: capabilities,
+      inheritable: [],
+      ambient: [],
+    },
+    noNewPrivileges: security.mayGainPrivileges === false,
+    ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
+  };
+}
+
+function toNamespaces({ config, namespaces, pidNamespace }: SpecFacts): readonly unknown[] {
+  const joined = [
+    ['network', namespaces['net']],
+    ['ipc', namespaces['ipc']],
+    ['uts', namespaces['uts']],
+  ].flatMap(([type, path]) => (path === undefined ? [] : [{ type, path }]));
+  const pid =
+    pidNamespace === 'host'
+      ? []
+      : [pidNamespace === 'own' ? { type: 'pid' } : { type: 'pid', path: pidNamespace }];
+  const cgroup = config.security.isPrivileged ? [] : [{ type: 'cgroup' }];
+  return [{ type: 'mount' }, ...pid, ...joined, ...cgroup];
+}
+
+/** As containerd has them; a mount of the container's own at the same place wins. */
+function defaultMounts(security: Security, own: readonly Mount[]): readonly unknown[] {
+  const access = security.isPrivileged ? 'rw' : 'ro';
+  const guarded = ['nosuid', 'noexec', 'nodev'];
+  const mounts = [
+    { destination: '/proc', type: 'proc', source: 'proc', options: guarded },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'shm',
+      options: [...guarded, 'mode=1777', `size=${SHM_SIZE}`],
+    },
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: guarded },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...guarded, access] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...guarded, 'relatime', access],
+    },
+  ];
+  const taken = new Set(own.map(({ destination }) => destination));
+  return mounts.filter(({ destination }) => !taken.has(destination));
+}
+
+function toMount(mount: Mount): Readonly<Record<string, unknown>> {
+  const access = mount.isReadOnly ? 'ro' : 'rw';
+  const { destination, options = [] } = mount;
+  if (mount.type === 'tmpfs') {
+    return {
+      destination,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'nodev', ...options, access],
+    };
+  }
+  const propagation = mount.propagation ?? 'private';
+  return {
+    destination,
+    type: 'bind',
+    source: mount.source,
+    options: ['rbind', propagation === 'private' ? 'rprivate' : propagation, ...options, access],
+  };
+}
+
+/** Mounts can be passed on only as far as the root itself passes them on. */
+function rootPropagation(mounts: readonly Mount[]): string | undefined {
+  if (mounts.some(({ propagation }) => propagation === 'rshared')) return 'rshared';
+  return mounts.some(({ propagation }) => propagation === 'rslave') ? 'rslave' : undefined;
+}
