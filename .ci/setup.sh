@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|bench`. Idempotent: what is there is not
+# installed again. Needs git, Node 20 with npm, gcc, make, python3 and root; says what is missing otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export DEBIAN_FRONTEND=noninteractive
+
+# Debian packages and what each is for.
+BUILD_PACKAGES=(
+  libjson-c-dev   # JSON in the C helper
+  libzstd-dev     # the launcher unpacks its payload with it
+  patchelf        # lets the program find the libatomic beside it
+  libatomic1      # carried: Node needs it and a minimal Debian lacks it
+  musl-tools      # small static programs
+)
+TEST_PACKAGES=(
+  busybox-static iproute2 unzip curl          # test images, test hosts, real kubectl and helm
+  docker-registry                             # pull tests
+  debootstrap qemu-user-static                # minimal root file system, arm64
+  gcc-aarch64-linux-gnu                       # arm64 build
+  libjson-c-dev:arm64 libzstd-dev:arm64
+)
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'mini: %s\n' "$*" >&2; exit 1; }
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s\n' "$package"
+  done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || die "these packages are missing and there is no apt-get: ${missing[*]}"
+  [ "$(id -u)" = 0 ] || die "these Debian packages are missing: ${missing[*]}; install them or run this as root"
+  say "installing Debian packages: ${missing[*]}"
+  if [[ " ${missing[*]} " == *:arm64* ]]; then dpkg --add-architecture arm64; fi
+  apt-get update -qq || die 'apt-get update failed: check /etc/apt/sources.list and the network'
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/mini-apt.$$ 2>&1 ||
+    { tail -n 20 /tmp/mini-apt.$$ >&2; rm -f /tmp/mini-apt.$$; die 'apt-get install failed'; }
+  rm -f /tmp/mini-apt.$$
+}
+
+check_tools() {
+  local tool
+  for tool in git node npm gcc make; do
+    command -v "$tool" >/dev/null || die "$tool is missing: apt-get install ${tool/npm/nodejs}"
+  done
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge 20 ] || die "Node $major is too old to install the dependencies: 20 or newer is needed"
+}
+
+install_dependencies() {
+  # npm writes this file when an installation has finished.
+  if [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
+  say 'installing npm packages'
+  npm ci --no-audit --no-fund --loglevel=error || die 'npm ci failed: check the network and the npm registry settings'
+  touch node_modules/.package-lock.json
+}
+
+newest_source() {
+  find cmd pkg runtime embedded build.mjs package-lock.json -type f -not -path 'pkg/api/generated/*' -newer "$1" -print -quit
+}
+
+build() {
+  local out=$1 arch=$2
+  if [ -x "$out" ] && [ -z "$(newest_source "$out")" ]; then return; fi
+  say "building $out"
+  node build.mjs --arch "$arch"
+}
+
+prepare() {
+  check_tools
+  install_packages "${BUILD_PACKAGES[@]}"
+  install_dependencies
+}
+
+case "${1:-}" in
+  packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" ;;
+  build) prepare; build dist/mini amd64 ;;
+  up) prepare; build dist/mini amd64; exec dist/mini up ;;
+  test)
+    [ "$(id -u)" = 0 ] || die 'the tests make namespaces and mounts: run them as root'
+    prepare
+    install_packages "${TEST_PACKAGES[@]}"
+    say 'checking sources'
+    node build.mjs check
+    build dist/mini amd64
+    build dist/mini-arm64 arm64
+    say 'testing'
+    exec node_modules/.bin/node test/run.ts test/unit test/contract test/integration test/runtime test/e2e
+    ;;
+  bench) prepare; install_packages "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
+  *) die 'usage: setup.sh packages|build|up|test|bench' ;;
+esac

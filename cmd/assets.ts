@@ -1,0 +1,50 @@
+/**
+ * Where mini's own files are: beside the program that the launcher laid out (MINI_HOME), or in a checkout when run
+ * from source. Sync with runtime/launcher/launcher.c and build.mjs (payloadFiles).
+ */
+
+import { join } from 'node:path';
+
+export const VERSION = process.env['MINI_VERSION'] ?? '0.0.0-source';
+/** The Kubernetes API that is served. */
+export const KUBERNETES_VERSION = '1.36.0';
+
+export interface Assets {
+  /** The C helper. */
+  readonly helper: string;
+  /** The embedded sample image. */
+  readonly helloImage: string;
+  readonly notices: string;
+  /** Field descriptions for OpenAPI. */
+  readonly descriptions: string;
+  /** Absent when run from source. */
+  readonly store?: { readonly workerScript: string; readonly addon: string };
+  /** Command line that starts mini again, for the agent that a server supervises. */
+  readonly self: readonly [string, ...string[]];
+}
+
+/** Finds the files of this installation. */
+export function findAssets(): Assets {
+  const home = process.env['MINI_HOME'];
+  if (home) {
+    return {
+      helper: join(home, 'mini-runtime'),
+      helloImage: join(home, 'hello.tar'),
+      notices: join(home, 'NOTICES.txt'),
+      descriptions: join(home, 'descriptions.json'),
+      store: {
+        workerScript: join(home, 'store-worker.cjs'),
+        addon: join(home, 'better_sqlite3.node'),
+      },
+      self: [process.execPath],
+    };
+  }
+  const root = join(import.meta.dirname, '..');
+  return {
+    helper: join(root, 'dist/mini-runtime'),
+    helloImage: join(root, 'dist/hello-amd64.tar'),
+    notices: join(root, 'LICENSE'),
+    descriptions: join(root, 'pkg/api/generated/descriptions.json'),
+    self: [process.execPath, join(root, 'cmd/main.ts')],
+  };
+}

@@ -1,0 +1,32 @@
+/** `mini version`: this mini's version, the Kubernetes API it serves, and what it is made of. */
+
+import { KUBERNETES_VERSION, VERSION } from './assets.ts';
+import type { Command } from './command.ts';
+
+export const versionCommand: Command = {
+  name: 'version',
+  summary: 'Print the version',
+  flags: [
+    {
+      name: 'output',
+      short: 'o',
+      value: 'format',
+      help: 'text or json',
+      default: 'text',
+      choices: ['text', 'json'],
+    },
+  ],
+  async run(flags) {
+    const about = {
+      version: VERSION,
+      kubernetes: `v${KUBERNETES_VERSION}`,
+      node: process.version,
+      arch: process.arch,
+    };
+    const text = `mini ${about.version}\nKubernetes ${about.kubernetes}\nNode.js ${about.node} (${about.arch})`;
+    process.stdout.write(
+      `${flags.text('output') === 'json' ? JSON.stringify(about, undefined, 2) : text}\n`,
+    );
+    return 0;
+  },
+};
