@@ -1,6 +1,7 @@
 /** The table of built-in resources and the ways to find a row. Adding a resource is one row and one line here. */
 
 import type { Resource } from './resource.ts';
+import { cronjobs, jobs } from './resources/batch.ts';
 import {
   endpointslices,
   leases,
@@ -19,8 +20,10 @@ import { deployments, replicasets } from './resources/deployment.ts';
 import { events, eventsEvents } from './resources/event.ts';
 import { nodes } from './resources/node.ts';
 import { pods } from './resources/pod.ts';
+import { clusterrolebindings, clusterroles, rolebindings, roles } from './resources/rbac.ts';
 import { endpoints, services } from './resources/service.ts';
 import { controllerrevisions, daemonsets, statefulsets } from './resources/statefulset.ts';
+import { persistentvolumeclaims, persistentvolumes } from './resources/volumes.ts';
 
 /** Every built-in resource; of two rows with one plural the first wins the bare name. */
 export const allResources: readonly Resource[] = [
@@ -31,6 +34,8 @@ export const allResources: readonly Resource[] = [
   events,
   namespaces,
   nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
   pods,
   secrets,
   serviceaccounts,
@@ -40,6 +45,12 @@ export const allResources: readonly Resource[] = [
   deployments,
   replicasets,
   statefulsets,
+  cronjobs,
+  jobs,
+  clusterrolebindings,
+  clusterroles,
+  rolebindings,
+  roles,
   endpointslices,
   eventsEvents,
   leases,

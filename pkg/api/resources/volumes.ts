@@ -1,0 +1,254 @@
+/** PersistentVolumes and their claims. */
+
+import { change, fill } from '../defaulting.ts';
+import {
+  type Causes,
+  forbiddenField,
+  immutable,
+  invalidEach,
+  invalidValue,
+  isSame,
+  oneOf,
+  required,
+  requiredOneOf,
+} from '../field-errors.ts';
+import type {
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PersistentVolumeClaimSpec,
+  PersistentVolumeSpec,
+} from '../generated/types.ts';
+import { dnsSubdomain } from '../names.ts';
+import { compareQuantities } from '../quantity.ts';
+import type { Column, Resource } from '../resource.ts';
+import { AGE, NAME, text, UNSET, wide } from './columns.ts';
+import { quantityDefaults } from './pod-defaults.ts';
+import { quantityCauses } from './quantity-validation.ts';
+import { validateSelector } from './template-validation.ts';
+import { claimDefaults } from './volume-claim-defaults.ts';
+
+const MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
+const VOLUME_MODES = ['Block', 'Filesystem'];
+/** The fields of a volume's spec that are no source. */
+const NOT_SOURCES = [
+  'accessModes',
+  'capacity',
+  'claimRef',
+  'mountOptions',
+  'nodeAffinity',
+  'persistentVolumeReclaimPolicy',
+  'storageClassName',
+  'volumeAttributesClassName',
+  'volumeMode',
+];
+const SHORT: Readonly<Record<string, string>> = {
+  ReadWriteOnce: 'RWO',
+  ReadOnlyMany: 'ROX',
+  ReadWriteMany: 'RWX',
+  ReadWriteOncePod: 'RWOP',
+};
+const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class';
+
+function modes(list: readonly string[] | undefined): string {
+  return Object.keys(SHORT)
+    .filter((mode) => list?.includes(mode))
+    .map((mode) => SHORT[mode])
+    .join(',');
+}
+
+function classOf({ metadata, spec }: PersistentVolume | PersistentVolumeClaim): string {
+  return metadata.annotations?.[BETA_CLASS] ?? spec.storageClassName ?? '';
+}
+
+function phaseOf(object: PersistentVolume | PersistentVolumeClaim): string {
+  return object.metadata.deletionTimestamp ? 'Terminating' : (object.status?.phase ?? '');
+}
+
+const VOLUME_COLUMNS: readonly Column<PersistentVolume>[] = [
+  NAME,
+  text('Capacity', ({ spec }) => spec.capacity?.['storage'] ?? ''),
+  text('Access Modes', ({ spec }) => modes(spec.accessModes)),
+  text('Reclaim Policy', ({ spec }) => spec.persistentVolumeReclaimPolicy ?? ''),
+  text('Status', phaseOf),
+  text('Claim', ({ spec: { claimRef } }) =>
+    claimRef ? `${claimRef.namespace}/${claimRef.name}` : '',
+  ),
+  text('StorageClass', classOf),
+  text('VolumeAttributesClass', ({ spec }) => spec.volumeAttributesClassName ?? UNSET),
+  text('Reason', ({ status }) => status?.reason ?? ''),
+  AGE,
+  wide(text('VolumeMode', ({ spec }) => spec.volumeMode ?? UNSET)),
+];
+
+function sourcesOf(spec: PersistentVolumeSpec): readonly string[] {
+  return Object.keys(spec).filter((key) => !NOT_SOURCES.includes(key));
+}
+
+function validateVolume({ spec }: PersistentVolume): Causes {
+  const sources = sourcesOf(spec);
+  return [
+    ...accessModeCauses(spec.accessModes),
+    ...(spec.capacity?.['storage'] ? [] : [required('spec.capacity')]),
+    ...quantityCauses('spec.capacity', spec.capacity),
+    ...(sources.length === 0 ? [required('spec', 'must specify a volume type')] : []),
+    ...sources
+      .slice(1)
+      .map((source) => forbiddenField(`spec.${source}`, 'may not specify more than 1 volume type')),
+    ...oneOf('spec.persistentVolumeReclaimPolicy', spec.persistentVolumeReclaimPolicy, [
+      'Delete',
+      'Recycle',
+      'Retain',
+    ]),
+    ...oneOf('spec.volumeMode', spec.volumeMode, VOLUME_MODES),
+    ...(spec.local && !spec.nodeAffinity
+      ? [required('spec.nodeAffinity', 'Local volume requires node affinity')]
+      : []),
+    ...classNameCauses(spec.storageClassName),
+  ];
+}
+
+function accessModeCauses(list: readonly string[] | undefined): Causes {
+  if (!list?.length) return [required('spec.accessModes')];
+  const isExclusive = list.includes('ReadWriteOncePod') && list.length > 1;
+  return [
+    ...list.flatMap((mode) => oneOf('spec.accessModes', mode, MODES)),
+    ...(isExclusive
+      ? [forbiddenField('spec.accessModes', 'may not use ReadWriteOncePod with other access modes')]
+      : []),
+  ];
+}
+
+function classNameCauses(name: string | undefined): Causes {
+  return name ? invalidEach('spec.storageClassName', name, dnsSubdomain(name)) : [];
+}
+
+function validateVolumeUpdate({ spec }: PersistentVolume, { spec: old }: PersistentVolume): Causes {
+  const isSourceKept = [...new Set([...sourcesOf(spec), ...sourcesOf(old)])].every((source) =>
+    isSame(
+      Object.entries(spec).find(([key]) => key === source),
+      Object.entries(old).find(([key]) => key === source),
+    ),
+  );
+  return [
+    ...(isSourceKept
+      ? []
+      : [
+          forbiddenField(
+            'spec.persistentvolumesource',
+            'spec.persistentvolumesource is immutable after creation',
+          ),
+        ]),
+    ...immutable('spec.volumeMode', spec.volumeMode, old.volumeMode),
+    ...(old.nodeAffinity
+      ? immutable('spec.nodeAffinity', spec.nodeAffinity, old.nodeAffinity)
+      : []),
+  ];
+}
+
+export const persistentvolumes: Resource<PersistentVolume> = {
+  gvk: ['', 'v1', 'PersistentVolume'],
+  names: { plural: 'persistentvolumes', singular: 'persistentvolume', short: ['pv'] },
+  namespaced: false,
+  type: 'io.k8s.api.core.v1.PersistentVolume',
+  subresources: ['status'],
+  defaults: (volume) =>
+    change(fill(volume, { status: {} }), {
+      status: (status) => fill(status, { phase: 'Pending' }),
+      spec: (spec) =>
+        change(fill(spec, { persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' }), {
+          capacity: quantityDefaults,
+          hostPath: (path) => fill(path, { type: '' }),
+        }),
+    }),
+  prepareForCreate: (volume) => ({ ...volume, status: { phase: 'Pending' } }),
+  validate: validateVolume,
+  validateUpdate: validateVolumeUpdate,
+  columns: VOLUME_COLUMNS,
+};
+
+const CLAIM_COLUMNS: readonly Column<PersistentVolumeClaim>[] = [
+  NAME,
+  text('Status', phaseOf),
+  text('Volume', ({ spec }) => spec.volumeName ?? ''),
+  text('Capacity', ({ spec, status }) =>
+    spec.volumeName ? (status?.capacity?.['storage'] ?? '0') : '',
+  ),
+  text('Access Modes', ({ spec, status }) => (spec.volumeName ? modes(status?.accessModes) : '')),
+  text('StorageClass', classOf),
+  text('VolumeAttributesClass', ({ spec }) => spec.volumeAttributesClassName ?? UNSET),
+  AGE,
+  wide(text('VolumeMode', ({ spec }) => spec.volumeMode ?? UNSET)),
+];
+
+/** Checks a claim's spec, of a claim or of a template of one. */
+export function claimSpecCauses(spec: PersistentVolumeClaimSpec, field: string): Causes {
+  const storage = spec.resources?.requests?.['storage'];
+  const known = quantityCauses(`${field}.resources.requests`, spec.resources?.requests);
+  const isZero =
+    storage !== undefined && known.length === 0 && compareQuantities(storage, '0') <= 0;
+  return [
+    ...(spec.accessModes?.length
+      ? []
+      : [required(`${field}.accessModes`, 'at least 1 access mode is required')]),
+    ...(spec.accessModes ?? []).flatMap((mode) => oneOf(`${field}.accessModes`, mode, MODES)),
+    ...validateSelector(`${field}.selector`, spec.selector),
+    ...(storage === undefined ? [required(`${field}.resources[storage]`)] : []),
+    ...known,
+    ...(isZero
+      ? [invalidValue(`${field}.resources[storage]`, storage, 'must be greater than zero')]
+      : []),
+    ...requiredOneOf(`${field}.volumeMode`, spec.volumeMode, VOLUME_MODES),
+    ...(spec.storageClassName
+      ? invalidEach(
+          `${field}.storageClassName`,
+          spec.storageClassName,
+          dnsSubdomain(spec.storageClassName),
+        )
+      : []),
+  ];
+}
+
+const CLAIM_FIXED =
+  'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
+
+/** Of a claim's spec only the size may grow, and what was empty may be filled in by the binder. */
+function validateClaimUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): Causes {
+  const { spec } = claim;
+  const before = old.spec;
+  const kept = {
+    ...spec,
+    resources: before.resources,
+    volumeAttributesClassName: before.volumeAttributesClassName,
+    ...(before.volumeName ? {} : { volumeName: before.volumeName }),
+    ...(before.storageClassName === undefined ? { storageClassName: undefined } : {}),
+  };
+  const [now, was] = [
+    spec.resources?.requests?.['storage'],
+    before.resources?.requests?.['storage'],
+  ];
+  const isLess = now !== undefined && was !== undefined && compareQuantities(now, was) < 0;
+  return [
+    ...(isSame(kept, before) ? [] : [forbiddenField('spec', CLAIM_FIXED)]),
+    ...(isLess
+      ? [
+          forbiddenField(
+            'spec.resources.requests.storage',
+            'field can not be less than status.capacity',
+          ),
+        ]
+      : []),
+  ];
+}
+
+export const persistentvolumeclaims: Resource<PersistentVolumeClaim> = {
+  gvk: ['', 'v1', 'PersistentVolumeClaim'],
+  names: { plural: 'persistentvolumeclaims', singular: 'persistentvolumeclaim', short: ['pvc'] },
+  namespaced: true,
+  type: 'io.k8s.api.core.v1.PersistentVolumeClaim',
+  subresources: ['status'],
+  defaults: (claim) => claimDefaults(claim),
+  prepareForCreate: (claim) => ({ ...claim, status: { phase: 'Pending' } }),
+  validate: ({ spec }) => claimSpecCauses(spec, 'spec'),
+  validateUpdate: validateClaimUpdate,
+  columns: CLAIM_COLUMNS,
+};
