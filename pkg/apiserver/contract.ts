@@ -30,13 +30,34 @@ export interface ServerRequest {
 }
 
 export type ServerResponse =
-  | { readonly kind: 'object'; readonly status: number; readonly body: object; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'object';
+      readonly status: number;
+      readonly body: object;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** Ready bytes, e.g. a stored object as it is. */
-  | { readonly kind: 'bytes'; readonly status: number; readonly contentType: string; readonly body: Buffer; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'bytes';
+      readonly status: number;
+      readonly contentType: string;
+      readonly body: Buffer;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** Flushes its headers at once. */
-  | { readonly kind: 'stream'; readonly status: number; readonly contentType: string; readonly body: AsyncIterable<Buffer> }
+  | {
+      readonly kind: 'stream';
+      readonly status: number;
+      readonly contentType: string;
+      readonly body: AsyncIterable<Buffer>;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** In this process the events are handed over as they are; HTTP encodes them one a line. */
-  | { readonly kind: 'watch'; readonly events: AsyncIterable<readonly WatchEvent[]>; readonly encode: (event: WatchEvent) => Buffer };
+  | {
+      readonly kind: 'watch';
+      readonly events: AsyncIterable<readonly WatchEvent[]>;
+      readonly encode: (event: WatchEvent) => Buffer;
+    };
 
 /** Who is asking, before authentication. */
 export interface Credentials {
@@ -81,7 +102,11 @@ export interface Registry {
   list<T extends ApiObject>(resource: string, namespace?: string): ApiList<T>;
   create<T extends ApiObject>(resource: string, object: Draft<T>): Promise<T>;
   /** Reads, applies `change` and writes; again on conflict. Resolves to undefined when the object is gone. */
-  modify<T extends ApiObject>(resource: string, ref: Ref, change: (current: T) => T): Promise<T | undefined>;
+  modify<T extends ApiObject>(
+    resource: string,
+    ref: Ref,
+    change: (current: T) => T,
+  ): Promise<T | undefined>;
   delete(resource: string, ref: Ref): Promise<void>;
 }
 

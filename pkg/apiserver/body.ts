@@ -1,0 +1,22 @@
+/** Reads the body of a request, up to its limit. */
+
+import type { Readable } from 'node:stream';
+import { tooLarge } from '../api/errors.ts';
+
+/** Largest body. Source: kube-apiserver's MaxRequestBodyBytes. */
+export const BODY_MAX_BYTES = 3 * 1024 * 1024;
+
+/** The whole body; undefined when there is none. Throws RequestEntityTooLarge. */
+export async function readBody(body: Readable): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_MAX_BYTES) {
+      throw tooLarge(`Request entity too large: limit is ${BODY_MAX_BYTES}`);
+    }
+    chunks.push(chunk);
+  }
+  if (size === 0) return undefined;
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+}

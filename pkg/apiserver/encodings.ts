@@ -1,0 +1,62 @@
+/**
+ * Bytes of objects, made once: a stored object goes to every reader and watcher as the bytes that the store holds;
+ * a line of a watch is made once for all its watchers. Weak: what nobody holds any more costs nothing.
+ */
+
+import type { ApiObject, WatchEvent } from '../api/meta.ts';
+
+type Lines = Partial<Record<WatchEvent['type'], Buffer>>;
+
+export class Encodings {
+  readonly #bytes = new WeakMap<object, Buffer>();
+  readonly #lines = new WeakMap<object, Lines>();
+
+  /** States that `bytes` is the JSON of `object`. */
+  remember(object: ApiObject, bytes: Buffer): void {
+    this.#bytes.set(object, bytes);
+  }
+
+  /** JSON of any answer; lists are put together from the bytes of their items. */
+  encode(body: object): Buffer {
+    const known = this.#bytes.get(body);
+    if (known) return known;
+    if (!hasItems(body) || body.items.length === 0) return Buffer.from(JSON.stringify(body));
+    const { items, ...rest } = body;
+    const head = JSON.stringify(rest);
+    const parts: Buffer[] = [
+      Buffer.from(`${head.slice(0, -1)}${head === '{}' ? '' : ','}"items":[`),
+    ];
+    for (const [index, item] of items.entries()) {
+      if (index > 0) parts.push(COMMA);
+      parts.push(this.#bytes.get(item) ?? Buffer.from(JSON.stringify(item)));
+    }
+    parts.push(END);
+    return Buffer.concat(parts);
+  }
+
+  /** One line of a watch over HTTP. */
+  line(event: WatchEvent): Buffer {
+    let lines = this.#lines.get(event.object);
+    if (!lines) {
+      lines = {};
+      this.#lines.set(event.object, lines);
+    }
+    const known = lines[event.type];
+    if (known) return known;
+    const line = Buffer.concat([
+      Buffer.from(`{"type":"${event.type}","object":`),
+      this.encode(event.object),
+      LINE_END,
+    ]);
+    lines[event.type] = line;
+    return line;
+  }
+}
+
+const COMMA = Buffer.from(',');
+const END = Buffer.from(']}');
+const LINE_END = Buffer.from('}\n');
+
+function hasItems(body: object): body is { readonly items: readonly object[] } {
+  return 'items' in body && Array.isArray(body.items);
+}

@@ -1,0 +1,107 @@
+/**
+ * Requests that become byte streams (exec, attach, portforward, proxied WebSockets): checked like any other, then
+ * passed through to the node byte for byte in both directions. The node speaks WebSocket and SPDY, not this server.
+ */
+
+import { type Duplex, pipeline } from 'node:stream';
+import { admission } from './admit.ts';
+import type { Authorizer, ServerRequest } from './contract.ts';
+import { authorize, callOf } from './dispatch.ts';
+import { errorResponse } from './error-response.ts';
+import { writeUpgrade } from './node-http.ts';
+import type { Call, Parts } from './parts.ts';
+import { asPod, type NodePath, podPath } from './pod-node.ts';
+import { proxyPath, withQueryOf } from './proxies.ts';
+import { routeOf } from './route.ts';
+import { unknownPath } from './unknown-path.ts';
+import { read } from './verbs.ts';
+
+const POD_STREAMS: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+
+export interface Upgrade {
+  readonly socket: Duplex;
+  /** Bytes that came with the request's head. */
+  readonly head: Buffer;
+  readonly signal: AbortSignal;
+  /** Finds out who asks, and makes the request. */
+  readonly make: () => Promise<ServerRequest>;
+}
+
+export interface UpgradeGate {
+  readonly parts: Parts;
+  readonly authorizer: Authorizer;
+}
+
+/** Serves an upgrade; what goes wrong before it is answered as a Status. */
+export async function serveUpgrade(gate: UpgradeGate, upgrade: Upgrade): Promise<void> {
+  const { socket, head, signal } = upgrade;
+  try {
+    const request = await upgrade.make();
+    const { node, path } = await placeOf(gate, request);
+    const stream = gate.parts.nodes.connect(node);
+    const { method, headers } = request;
+    writeUpgrade(stream, { node, method, path, headers });
+    if (head.length > 0) stream.write(head);
+    join(socket, stream);
+  } catch (error) {
+    const path = 'an upgrade';
+    refuse(
+      socket,
+      errorResponse(error, { log: gate.parts.log, request: { method: 'GET', path, signal } }),
+    );
+  }
+}
+
+/** Where the stream goes, if its user may have it. */
+async function placeOf(
+  { parts, authorizer }: UpgradeGate,
+  request: ServerRequest,
+): Promise<NodePath> {
+  const route = routeOf(request);
+  const isPodStream = route.resource === 'pods' && POD_STREAMS.has(route.subresource);
+  // A GET that opens a stream into a pod needs the same permission as a POST.
+  const checked = isPodStream ? { ...route, verb: 'create' } : route;
+  authorize(authorizer, checked);
+  if (!isPodStream && route.subresource !== 'proxy') throw unknownPath();
+  const call = callOf({ ...request, headers: { ...request.headers, accept: undefined } }, checked);
+  const place = isPodStream ? podStream(parts, call) : proxied(parts, call);
+  await admission(parts, call, false)('CONNECT', { object: undefined, old: undefined });
+  return place;
+}
+
+function podStream(parts: Parts, call: Call): NodePath {
+  return podPath(asPod(read(parts, call)), call.route.subresource, call.request.query);
+}
+
+function proxied(parts: Parts, call: Call): NodePath {
+  const { node, path } = proxyPath(parts, call);
+  return { node, path: withQueryOf(call.request, path) };
+}
+
+/** Copies both ways until both are done; the end of one side ends the other's reading side only. */
+function join(socket: Duplex, stream: Duplex): void {
+  const fail = (error: unknown) => {
+    if (!error) return;
+    socket.destroy();
+    stream.destroy();
+  };
+  pipeline(socket, stream, fail);
+  pipeline(stream, socket, fail);
+}
+
+function refuse(
+  socket: Duplex,
+  { status, body }: { readonly status: number; readonly body: object },
+): void {
+  const text = JSON.stringify(body);
+  socket.end(
+    [
+      `HTTP/1.1 ${status} Refused`,
+      'Content-Type: application/json',
+      `Content-Length: ${Buffer.byteLength(text)}`,
+      'Connection: close',
+      '',
+      text,
+    ].join('\r\n'),
+  );
+}
