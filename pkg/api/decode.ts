@@ -7,7 +7,7 @@
 import { badRequest } from './errors.ts';
 import { isObject, type JsonObject, setKey } from './json.ts';
 import { decodeScalar, describeValue, ScalarError, zeroOf } from './scalars.ts';
-import { type Shape, type TypeSchema, typeSchema } from './schema.ts';
+import { type FieldSchema, type Shape, type TypeSchema, typeSchema } from './schema.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
@@ -26,12 +26,33 @@ class MismatchError extends Error {}
  */
 export function decodeObject(type: string, value: unknown, mode: FieldValidation): Decoded {
   const schema = typeSchema(type);
-  const decoder = new Decoder();
+  const decoder = new Decoder({ isPartial: false });
   const object = decodeTop(schema, () => decoder.fields(schema, value));
-  const { unknown } = decoder;
+  const unknown = decoder.unknownPaths.map((path) => `unknown field "${path}"`);
   if (unknown.length === 0 || mode === 'Ignore') return { object, warnings: [] };
   if (mode === 'Warn') return { object, warnings: unknown };
   throw badRequest(cannotHandle(schema, `strict decoding error: ${unknown.join(', ')}`));
+}
+
+/**
+ * Decodes the configuration of a server-side apply: only what it names, nothing filled in or dropped. Throws BadRequest
+ * for fields that the type does not have.
+ */
+export function decodePartial(type: string, value: unknown): JsonObject {
+  const schema = typeSchema(type);
+  const decoder = new Decoder({ isPartial: true });
+  const object = decodeTop(schema, () => decoder.fields(schema, value));
+  const [first] = decoder.unknownPaths;
+  if (first === undefined) return object;
+  throw badRequest(
+    `failed to create typed patch object (${describe(object)}): .${first}: field not declared in schema`,
+  );
+}
+
+/** `namespace/name; apps/v1, Kind=Deployment`. */
+function describe(object: JsonObject): string {
+  const { namespace = '', name = '' } = isObject(object['metadata']) ? object['metadata'] : {};
+  return `${String(namespace)}/${String(name)}; ${String(object['apiVersion'])}, Kind=${String(object['kind'])}`;
 }
 
 function decodeTop(schema: TypeSchema, decode: () => JsonObject): JsonObject {
@@ -55,9 +76,14 @@ function cannotHandle({ name, gvk }: TypeSchema, why: string): string {
 
 /** One walk over one body: knows where it is, for messages, and which fields it did not know. */
 class Decoder {
-  readonly unknown: string[] = [];
+  readonly unknownPaths: string[] = [];
+  readonly #isPartial: boolean;
   readonly #path: (string | number)[] = [];
   readonly #types: TypeSchema[] = [];
+
+  constructor({ isPartial }: { readonly isPartial: boolean }) {
+    this.#isPartial = isPartial;
+  }
 
   fields(schema: TypeSchema, value: unknown): Record<string, unknown> {
     if (!isObject(value)) throw this.#mismatch(value, goType({ kind: 'object', type: schema }));
@@ -66,16 +92,20 @@ class Decoder {
     for (const key of Object.keys(value)) {
       this.#path.push(key);
       const field = schema.fields.get(key);
-      if (!field) this.unknown.push(`unknown field "${pathText(this.#path)}"`);
+      if (!field) this.unknownPaths.push(pathText(this.#path));
       else if (value[key] !== null && value[key] !== undefined) {
         const decoded = this.#shape(field.shape, value[key]);
-        if (field.zero !== 'dropped' || !isZero(decoded, field.shape)) result[key] = decoded;
+        if (this.#isKept(field, decoded)) result[key] = decoded;
       }
       this.#path.pop();
     }
     this.#types.pop();
-    fillGiven(schema, result);
+    if (!this.#isPartial) fillGiven(schema, result);
     return result;
+  }
+
+  #isKept({ zero, shape }: FieldSchema, value: unknown): boolean {
+    return this.#isPartial || zero !== 'dropped' || !isZero(value, shape);
   }
 
   #shape(shape: Shape, value: unknown): unknown {

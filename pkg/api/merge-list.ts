@@ -16,7 +16,8 @@ export interface ListMerge {
   mergeItem(original: JsonObject, patch: JsonObject): JsonObject;
 }
 
-interface Entry {
+/** An item and what it is known by. */
+export interface Entry {
   readonly id: string;
   item: unknown;
 }
@@ -104,7 +105,7 @@ function identityOf(item: unknown, mergeKey: string | undefined): string {
  * The items that the patch names in its order; the server's own items keep theirs, and each goes before the first named
  * item that it stood before on the server.
  */
-function ordered(
+export function ordered(
   entries: readonly Entry[],
   { wanted, server }: { wanted: readonly string[]; server: readonly string[] },
 ): readonly unknown[] {
