@@ -48,7 +48,7 @@ export type Answered = ApiObject & {
 export async function startApiServer(options: Partial<ApiServerOptions> = {}): Promise<TestServer> {
   const store = openMemory();
   const clock = options.clock ?? systemClock;
-  const registry = createRegistry({ store, clock, log: silent });
+  const registry = createRegistry({ store, clock });
   const server = createApiServer({
     registry,
     store,

@@ -1,0 +1,145 @@
+/**
+ * Puts the control plane together: store, API server, controllers, scheduler, all in this process and joined by
+ * direct calls. Started by server.ts; everything ends with the signal.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAuthenticator } from '../pkg/apiserver/auth/authenticator.ts';
+import { createAuthorizer } from '../pkg/apiserver/auth/authorizer.ts';
+import { reconcileBootstrapPolicy } from '../pkg/apiserver/auth/bootstrap/reconcile.ts';
+import { followRbac } from '../pkg/apiserver/auth/follow-rbac.ts';
+import { createAccountTokens } from '../pkg/apiserver/auth/service-account-tokens.ts';
+import { createTokenSigner } from '../pkg/apiserver/auth/token-signer.ts';
+import type { User } from '../pkg/apiserver/contract.ts';
+import { createJoinHandlers } from '../pkg/apiserver/join.ts';
+import { NodeSessions } from '../pkg/apiserver/nodes.ts';
+import { nodeUpgradeHandler } from '../pkg/apiserver/peer-user.ts';
+import { createRegistry, type StoredRegistry } from '../pkg/apiserver/registry.ts';
+import { type ApiServer, createApiServer } from '../pkg/apiserver/server.ts';
+import type { Logger } from '../pkg/log/log.ts';
+import type { ServerPki } from '../pkg/pki/server-pki.ts';
+import type { Backend } from '../pkg/store/backend.ts';
+import { openSqlite } from '../pkg/store/sqlite.ts';
+import { systemClock } from '../pkg/wait/clock.ts';
+import { startActors } from './actors.ts';
+import { type Assets, KUBERNETES_VERSION, VERSION } from './assets.ts';
+import { bootstrapObjects } from './bootstrap-objects.ts';
+
+export interface ControlPlaneOptions {
+  readonly assets: Assets;
+  readonly dataDir: string;
+  readonly pki: ServerPki;
+  readonly host: string;
+  readonly port: number;
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  /** Secrets that join a node, by user of the token. */
+  readonly passwords: Readonly<Record<string, string>>;
+  /** URLs under which agents reach this server. */
+  readonly servers: readonly string[];
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface ControlPlane {
+  readonly port: number;
+  readonly api: ApiServer;
+  /** Ends what the signal does not: call it after the signal aborted. */
+  close(): Promise<void>;
+}
+
+/** Actors in this process act as this user: bound to cluster-admin by its group, and never authenticated. */
+const SYSTEM: User = { name: 'system:mini', groups: ['system:masters', 'system:authenticated'] };
+
+/** Opens the store and serves the API; resolves when it answers. Controllers and scheduler start right after. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { assets, dataDir, pki, log, signal } = options;
+  const directory = join(dataDir, 'server', 'db');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const store = await openSqlite({
+    file: join(directory, 'state.db'),
+    log: log.with({ part: 'store' }),
+    ...(assets.store ? { bundle: assets.store } : {}),
+  });
+  const registry = createRegistry({ store, clock: systemClock });
+  const { api, nodes } = createServer(options, store, registry);
+  await bootstrapObjects(registry, { serviceCidr: options.serviceCidr, port: options.port });
+  const listening = await api.listen({ host: options.host, port: options.port, tls: tlsOf(pki) });
+  startActors({
+    api,
+    user: SYSTEM,
+    ca: pki.ca.certificate,
+    clusterCidr: options.clusterCidr,
+    log,
+    signal,
+  });
+  return {
+    port: listening.port,
+    api,
+    async close() {
+      nodes.close();
+      await listening.close();
+      await api.close();
+      await store.close();
+    },
+  };
+}
+
+function createServer(options: ControlPlaneOptions, store: Backend, registry: StoredRegistry) {
+  const { pki, log, signal } = options;
+  const now = () => systemClock.now();
+  const signer = createTokenSigner({ ...pki.serviceAccountKey, now });
+  const accountTokens = createAccountTokens({ registry, signer, now });
+  const authorizer = createAuthorizer(registry);
+  const nodes: NodeSessions = new NodeSessions({
+    log: log.with({ part: 'tunnel' }),
+    serveStream: (stream, user) => api.serveStream(stream, user),
+  });
+  const api: ApiServer = createApiServer({
+    registry,
+    store,
+    authenticator: createAuthenticator({
+      registry,
+      accountTokens,
+      audiences: [signer.issuer],
+      now,
+    }),
+    authorizer,
+    admissions: [],
+    answerers: [],
+    nodes,
+    log: log.with({ part: 'apiserver' }),
+    clock: systemClock,
+    version: {
+      gitVersion: `v${KUBERNETES_VERSION}+mini`,
+      gitCommit: VERSION,
+      buildDate: '1970-01-01T00:00:00Z',
+    },
+    extraHandlers: createJoinHandlers({
+      registry,
+      ca: pki.ca,
+      passwords: () => options.passwords,
+      cluster: () => ({
+        clusterCidr: options.clusterCidr,
+        serviceCidr: options.serviceCidr,
+        clusterDns: options.clusterDns,
+        clusterDomain: options.clusterDomain,
+        servers: options.servers,
+      }),
+      log: log.with({ part: 'join' }),
+      now,
+    }),
+    upgradeHandlers: [nodeUpgradeHandler(nodes)],
+  });
+  void reconcileBootstrapPolicy(registry).then(() =>
+    followRbac({ store, registry, rbac: authorizer.rbac, log, signal }),
+  );
+  return { api, nodes };
+}
+
+function tlsOf(pki: ServerPki) {
+  return { cert: pki.server.certificate, key: pki.server.key, clientCa: pki.ca.certificate };
+}

@@ -1,0 +1,98 @@
+/**
+ * The server's own node: a `mini agent` process like any other node's, started by the server and again when it ends.
+ * It ends with the server (its standard input is the lifeline); its containers do not.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Logger } from '../pkg/log/log.ts';
+import { Backoff } from '../pkg/wait/backoff.ts';
+import { systemClock } from '../pkg/wait/clock.ts';
+import { findAssets } from './assets.ts';
+import type { Flags } from './command.ts';
+import { NODE_FLAGS } from './server-flags.ts';
+
+export interface SuperviseOptions {
+  readonly flags: Flags;
+  readonly url: string;
+  readonly token: string;
+  readonly nodeName: string;
+  readonly nodeIps: readonly string[];
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface SupervisedAgent {
+  /** Resolves after the signal aborted, when the agent has ended. */
+  readonly stopped: Promise<void>;
+}
+
+const BACKOFF = { firstMs: 100, maxMs: 10_000 };
+/** An agent that ran this long starts again at once. */
+const STABLE_MS = 10_000;
+/** A stopping agent has this long before it is killed. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** Starts the agent and keeps it running until the signal aborts. */
+export function superviseAgent(options: SuperviseOptions): SupervisedAgent {
+  return { stopped: supervise(options) };
+}
+
+async function supervise(options: SuperviseOptions): Promise<void> {
+  const { log, signal } = options;
+  const backoff = new Backoff(BACKOFF);
+  while (!signal.aborted) {
+    const startedMs = Date.now();
+    const code = await runOnce(options);
+    if (signal.aborted) return;
+    log.warn('Agent ended; starting it again', { code });
+    if (Date.now() - startedMs > STABLE_MS) backoff.reset();
+    await new Promise<void>((resolve) => {
+      const cancel = systemClock.after(backoff.next(), resolve);
+      signal.addEventListener('abort', () => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+function runOnce(options: SuperviseOptions): Promise<number | string> {
+  const { signal, log } = options;
+  const [program, ...before] = findAssets().self;
+  const child = spawn(program, [...before, 'agent', ...agentArguments(options)], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    env: { ...process.env, MINI_LIFELINE: '1', MINI_TOKEN: options.token },
+  });
+  const onAbort = () => stop(child);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return new Promise((resolve) => {
+    child.once('error', (error) => {
+      log.error('Could not start the agent', { error });
+      resolve('error');
+    });
+    child.once('exit', (code, killedBy) => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(code ?? killedBy ?? 'unknown');
+    });
+  });
+}
+
+function stop(child: ChildProcess): void {
+  child.kill('SIGTERM');
+  const cancel = systemClock.after(STOP_TIMEOUT_MS, () => child.kill('SIGKILL'));
+  child.once('exit', cancel);
+}
+
+/** The token travels in the environment, where other users of the host cannot read it. */
+function agentArguments({ flags, url, nodeName, nodeIps }: SuperviseOptions): string[] {
+  const args = ['--server', url, '--node-name', nodeName, '--config', '/dev/null'];
+  for (const name of ['data-dir', 'run-dir', 'log-level']) args.push(`--${name}`, flags.text(name));
+  for (const ip of nodeIps) args.push('--node-ip', ip);
+  for (const { name, isList } of NODE_FLAGS) {
+    if (name === 'node-name' || name === 'node-ip') continue;
+    for (const value of isList ? flags.list(name) : [flags.text(name)])
+      if (value) args.push(`--${name}`, value);
+  }
+  args.push('--node-label', 'node-role.kubernetes.io/control-plane=true');
+  return args;
+}
