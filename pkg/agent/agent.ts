@@ -1,0 +1,189 @@
+/**
+ * The node's agent: registers the node, runs the pods that are bound to it, reports their state, and serves the
+ * node's own API (logs, exec, attach, port-forward). It reaches the cluster through the client alone, so it runs the
+ * same in the server's process and on any other node.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Pod, Service, Taint } from '../api/generated/types.ts';
+import type { Client } from '../client/client.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Logger } from '../log/log.ts';
+import type { Clock } from '../wait/clock.ts';
+import { NodeEvents } from './events.ts';
+import { readHost } from './node/host.ts';
+import { capacityOf, type NodeOptions } from './node/node-object.ts';
+import { Registration } from './node/registration.ts';
+import { createNodeApi } from './node-api.ts';
+import type { NodeContext } from './node-context.ts';
+import { ObjectWatch } from './object-watch.ts';
+import { orAborted } from './or-aborted.ts';
+import type { Paths } from './paths.ts';
+import { Pods } from './pod/pods.ts';
+import { References } from './references.ts';
+import { Tokens } from './volumes/tokens.ts';
+import { Volumes } from './volumes/volumes.ts';
+
+export interface AgentOptions {
+  readonly nodeName: string;
+  readonly nodeIps: readonly string[];
+  /** Added to the labels that every node has. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Given to the Node when it is first registered. */
+  readonly taints: readonly Taint[];
+  readonly client: Client;
+  readonly engine: Engine;
+  readonly network: {
+    /** Makes the bridge ready for this range of pod addresses. */
+    setPodCidr(cidr: string): Promise<void>;
+  };
+  readonly dataDir: string;
+  readonly runDir: string;
+  /** Default: `<dataDir>/pods-logs`. */
+  readonly podLogDir?: string;
+  readonly clusterDns: readonly string[];
+  /** Default: cluster.local. */
+  readonly clusterDomain?: string;
+  /** Cgroup of all pods; different for several minis on one host. Default: /mini. */
+  readonly cgroupRoot?: string;
+  /** Default: 500. */
+  readonly maxPods?: number;
+  readonly version: string;
+  /** Features that the host lacks, each as a sentence with the way to mend it. */
+  readonly degraded?: readonly string[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Closes the agent when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Agent {
+  /** Serves the node's own API on a stream that the tunnel brought. */
+  serveStream(stream: Duplex): void;
+  /** Resolves once the pods that were there at start are looked after. */
+  readonly synced: Promise<void>;
+  /** Stops looking after the node; its containers go on. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_MAX_PODS = 500;
+const DEFAULT_CGROUP_ROOT = '/mini';
+const DEFAULT_DOMAIN = 'cluster.local';
+
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { client, engine, clock, log, nodeName } = options;
+  const node = nodeOptions(options);
+  const host = await readHost(options.dataDir);
+  const network = Promise.withResolvers<void>();
+  const events = new NodeEvents({ client, nodeName, log, clock });
+  const services = new ObjectWatch<Service>({
+    client,
+    clock,
+    log,
+    resource: 'services',
+    query: {},
+  });
+  const references = new References({
+    client,
+    log,
+    clock,
+    onChange: (uid) => pods.referenceChanged(uid),
+  });
+  const context = await makeContext(options, {
+    events,
+    references,
+    networkReady: network.promise,
+    services: (signal) => synced(services, signal),
+    memoryCapacityBytes: host.memoryBytes,
+    node: { hostIps: options.nodeIps, allocatable: capacityOf(node, host) },
+  });
+  const pods = new Pods(context);
+  const query = { fieldSelector: `spec.nodeName=${nodeName}` };
+  const onChange = (key: string, pod: Pod | undefined) => pods.onPod(key, pod);
+  const podWatch = new ObjectWatch<Pod>({ client, clock, log, resource: 'pods', query, onChange });
+  const setPodCidr = async (cidr: string) => {
+    await options.network.setPodCidr(cidr);
+    network.resolve();
+  };
+  const { dataDir } = options;
+  const { images } = engine;
+  const registration = new Registration({
+    client,
+    images,
+    options: node,
+    host,
+    dataDir,
+    clock,
+    log,
+    setPodCidr,
+  });
+  const api = createNodeApi({ context, pods });
+
+  const closeAll = async () => {
+    events.close();
+    api.close();
+    await Promise.all([podWatch.close(), registration.close(), services.close()]);
+    await pods.close();
+    await references.close();
+  };
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= closeAll();
+    return closing;
+  };
+  options.signal?.addEventListener('abort', () => void close(), { once: true });
+  return {
+    serveStream: (stream) => api.serve(stream),
+    synced: podWatch.synced.then(() => pods.removeOrphans()),
+    close,
+  };
+}
+
+type Made = Pick<
+  NodeContext,
+  'events' | 'references' | 'networkReady' | 'services' | 'memoryCapacityBytes' | 'node'
+>;
+
+async function makeContext(options: AgentOptions, made: Made): Promise<NodeContext> {
+  const { client, engine, clock, log, dataDir, runDir } = options;
+  const podLogDir = options.podLogDir ?? join(dataDir, 'pods-logs');
+  const paths: Paths = { dataDir, runDir, podLogDir };
+  for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o755 });
+  const tokens = new Tokens({ client, clock });
+  return {
+    ...made,
+    client,
+    engine,
+    clock,
+    log,
+    paths,
+    volumes: new Volumes({ paths, references: made.references, tokens }),
+    dns: {
+      clusterDns: options.clusterDns,
+      clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,
+    },
+    cgroupRoot: options.cgroupRoot ?? DEFAULT_CGROUP_ROOT,
+  };
+}
+
+function nodeOptions(options: AgentOptions): NodeOptions {
+  return {
+    nodeName: options.nodeName,
+    nodeIps: options.nodeIps,
+    labels: options.labels,
+    taints: options.taints,
+    maxPods: options.maxPods ?? DEFAULT_MAX_PODS,
+    version: options.version,
+    degraded: options.degraded ?? [],
+  };
+}
+
+async function synced(
+  watch: ObjectWatch<Service>,
+  signal: AbortSignal,
+): Promise<readonly Service[]> {
+  await orAborted(watch.synced, signal);
+  return watch.list();
+}

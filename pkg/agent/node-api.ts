@@ -1,0 +1,118 @@
+/**
+ * The node's own API, HTTP/1.1 on streams that the tunnel brings: logs, exec, attach, port-forward and a few reads.
+ * Whoever opens such a stream is the API server, which has checked who may do what.
+ */
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { describe } from '../log/log.ts';
+import { serveLogs } from './logs/serve-logs.ts';
+import { metricsText, statsSummary } from './node/stats.ts';
+import type { NodeContext } from './node-context.ts';
+import type { Pods } from './pod/pods.ts';
+import { ApiError, type NodeRequest } from './streams/request.ts';
+import { serveStreaming } from './streams/upgrade.ts';
+
+interface NodeApiOptions {
+  readonly context: NodeContext;
+  readonly pods: Pods;
+}
+
+export interface NodeApi {
+  serve(stream: Duplex): void;
+  close(): void;
+}
+
+type Handler = (request: NodeRequest, response: ServerResponse) => Promise<void> | void;
+
+export function createNodeApi(options: NodeApiOptions): NodeApi {
+  const open = new Set<Duplex>();
+  const server = createServer((message, response) => void answer(options, message, response));
+  server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
+    serveStreaming({ ...options, request: toRequest(message), message, socket, head });
+  });
+  server.requestTimeout = 0; // Streams may last as long as they like.
+  return {
+    serve(stream) {
+      open.add(stream);
+      stream.once('close', () => open.delete(stream));
+      stream.on('error', () => stream.destroy());
+      // A byte stream is all that the HTTP server uses of a socket.
+      server.emit('connection', stream as Socket);
+    },
+    close() {
+      for (const stream of open) stream.destroy();
+      server.close();
+    },
+  };
+}
+
+function toRequest(message: IncomingMessage): NodeRequest {
+  const url = new URL(message.url ?? '/', 'http://node');
+  const segments = url.pathname.split('/').slice(1).map(decodeURIComponent);
+  return {
+    method: message.method ?? 'GET',
+    segments,
+    query: url.searchParams,
+    headers: message.headers,
+  };
+}
+
+async function answer(
+  options: NodeApiOptions,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const request = toRequest(message);
+    const handler = Object.hasOwn(ROUTES, request.segments[0] ?? '')
+      ? ROUTES[request.segments[0] ?? '']
+      : undefined;
+    if (!handler) throw new ApiError(404, `404 page not found: ${message.url}`);
+    await handler(options)(request, response);
+  } catch (error) {
+    fail(response, error);
+  }
+}
+
+function fail(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const code = error instanceof ApiError ? error.code : 500;
+  response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end(`${describe(error)}\n`);
+}
+
+const ROUTES: Readonly<Record<string, (options: NodeApiOptions) => Handler>> = {
+  healthz: () => (_request, response) => text(response, 'ok'),
+  containerLogs: (options) => (request, response) => serveLogs({ ...options, request, response }),
+  pods:
+    ({ pods }) =>
+    (_request, response) =>
+      json(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.list() }),
+  metrics: (options) => async (_request, response) => text(response, await metricsText(options)),
+  stats: (options) => async (request, response) => {
+    if (request.segments[1] !== 'summary') throw new ApiError(404, '404 page not found');
+    json(response, await statsSummary(options));
+  },
+  exec: () => needsUpgrade,
+  attach: () => needsUpgrade,
+  portForward: () => needsUpgrade,
+};
+
+function needsUpgrade(): void {
+  throw new ApiError(400, 'Upgrade request required');
+}
+
+function text(response: ServerResponse, body: string): void {
+  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end(body);
+}
+
+function json(response: ServerResponse, body: object): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}

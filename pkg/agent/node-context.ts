@@ -1,0 +1,33 @@
+/** What all parts of one node's agent work with; made once by agent.ts and passed to each. */
+
+import type { Service } from '../api/generated/types.ts';
+import type { Client } from '../client/client.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Logger } from '../log/log.ts';
+import type { Clock } from '../wait/clock.ts';
+import type { NodeEvents } from './events.ts';
+import type { Paths } from './paths.ts';
+import type { NodeFacts } from './pod/field-ref.ts';
+import type { DnsFacts } from './pod/pod-files.ts';
+import type { References } from './references.ts';
+import type { Volumes } from './volumes/volumes.ts';
+
+export interface NodeContext {
+  readonly client: Client;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: NodeEvents;
+  readonly references: References;
+  readonly volumes: Volumes;
+  readonly paths: Paths;
+  readonly dns: DnsFacts;
+  readonly node: NodeFacts;
+  readonly memoryCapacityBytes: number;
+  /** Cgroup below which all pods of this node lie, e.g. '/mini'. */
+  readonly cgroupRoot: string;
+  /** Resolves once the node's bridge is ready for pods. */
+  readonly networkReady: Promise<void>;
+  /** Resolves to the cluster's services once the first list is here; needed before a container's env is made. */
+  services(signal: AbortSignal): Promise<readonly Service[]>;
+}

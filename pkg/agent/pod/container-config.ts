@@ -1,0 +1,98 @@
+/** Translates a container of a pod into what the engine is to create. */
+
+import type {
+  Container,
+  Pod,
+  PodSecurityContext,
+  SecurityContext,
+} from '../../api/generated/types.ts';
+import type { ContainerConfig, Mount, Resources, Security } from '../../engine/engine.ts';
+import type { Image } from '../../image/image-store.ts';
+import { expand } from './expand.ts';
+import { containerLabels } from './labels.ts';
+import { ConfigError } from './start-error.ts';
+
+export interface ConfigFacts {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly attempt: number;
+  readonly image: Image;
+  readonly env: ReadonlyMap<string, string>;
+  readonly mounts: readonly Mount[];
+  readonly resources: Resources;
+  readonly oomScoreAdj: number;
+  readonly cgroupParent: string;
+  readonly logPath: string;
+}
+
+/** Throws a ConfigError on what the pod may not have. */
+export function containerConfig(facts: ConfigFacts): ContainerConfig {
+  const { pod, container, env, image } = facts;
+  const replace = (text: string) => expand(text, env);
+  const { lifecycle } = container;
+  return {
+    id: facts.id,
+    sandboxId: facts.sandboxId,
+    labels: containerLabels(pod, container, facts.attempt),
+    image: image.id,
+    ...(container.command?.length ? { command: container.command.map(replace) } : {}),
+    ...(container.args?.length ? { args: container.args.map(replace) } : {}),
+    env: [...env].map(([name, value]) => `${name}=${value}`),
+    ...(container.workingDir ? { workingDir: container.workingDir } : {}),
+    mounts: facts.mounts,
+    resources: facts.resources,
+    security: securityOf(facts),
+    cgroupParent: facts.cgroupParent,
+    logPath: facts.logPath,
+    hasTerminal: container.tty === true,
+    hasStdin: container.stdin === true,
+    isStdinOnce: container.stdinOnce === true,
+    oomScoreAdj: facts.oomScoreAdj,
+    ...(lifecycle?.stopSignal ? { stopSignal: lifecycle.stopSignal } : {}),
+  };
+}
+
+function securityOf({ pod, container, image }: ConfigFacts): Security {
+  const own: SecurityContext = container.securityContext ?? {};
+  const all: PodSecurityContext = pod.spec.securityContext ?? {};
+  const uid = own.runAsUser ?? all.runAsUser;
+  const gid = own.runAsGroup ?? all.runAsGroup;
+  if (own.runAsNonRoot ?? all.runAsNonRoot) checkNonRoot(container, uid, image);
+  const groups = [
+    ...(all.supplementalGroups ?? []),
+    ...(all.fsGroup === undefined ? [] : [all.fsGroup]),
+  ];
+  return {
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(groups.length > 0 ? { additionalGids: groups } : {}),
+    isPrivileged: own.privileged === true,
+    isReadOnlyRoot: own.readOnlyRootFilesystem === true,
+    mayGainPrivileges: own.allowPrivilegeEscalation !== false,
+    addCapabilities: own.capabilities?.add ?? [],
+    dropCapabilities: own.capabilities?.drop ?? [],
+    isHostPid: pod.spec.hostPID === true,
+  };
+}
+
+function checkNonRoot(container: Container, uid: number | undefined, { config }: Image): void {
+  if (uid !== undefined) {
+    if (uid !== 0) return;
+    throw new ConfigError(
+      `container's runAsUser breaks non-root policy (container: "${container.name}")`,
+    );
+  }
+  const user = config.user.split(':')[0] ?? '';
+  if (user === '' || user === '0' || user === 'root') {
+    throw new ConfigError(
+      `container has runAsNonRoot and image will run as root (container: "${container.name}")`,
+    );
+  }
+  if (!/^\d+$/.test(user)) {
+    throw new ConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root (container: "${container.name}")`,
+    );
+  }
+}

@@ -1,0 +1,144 @@
+/** Stops a pod's containers in order and removes what the node has of it. Everything here may be done twice. */
+
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Container, Pod } from '../../api/generated/types.ts';
+import type { NodeContext } from '../node-context.ts';
+import { containerLogs, podLogs } from '../paths.ts';
+import { removePodCgroup } from './cgroups.ts';
+import type { Action } from './decide.ts';
+import { ATTEMPT, CONTAINER_NAME, sandboxId } from './labels.ts';
+import {
+  allContainers,
+  type ContainerRecord,
+  initContainers,
+  isSidecar,
+  type PodView,
+} from './records.ts';
+import { cgroupParent } from './resources.ts';
+
+/** Kubernetes' default of terminationGracePeriodSeconds. */
+const DEFAULT_GRACE_SECONDS = 30;
+/** What a container may take whose pod is gone from the API, or deleted with grace period 0. */
+const MIN_GRACE_SECONDS = 1;
+/** How many ended runs of a container are kept beside the newest: `logs --previous` and lastState need one. */
+const KEPT_RUNS = 1;
+
+interface Running {
+  readonly container: Container;
+  readonly id: string;
+}
+
+export class PodEnd {
+  readonly #context: NodeContext;
+  /** Grace of the stop under way. */
+  #graceSeconds: number | undefined;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  /** A second deletion may shorten the grace of a stop that is under way. */
+  hurry(pod: Pod, view: PodView): void {
+    const graceSeconds = graceOf(pod);
+    if (this.#graceSeconds === undefined || graceSeconds >= this.#graceSeconds) return;
+    this.#graceSeconds = graceSeconds;
+    const { engine, log } = this.#context;
+    for (const { id } of runningOf(pod, view)) {
+      engine.stopContainer(id, graceSeconds * 1000).catch((error: unknown) => {
+        log.warn('Could not stop a container sooner', { container: id, error });
+      });
+    }
+  }
+
+  /** Main containers together, then sidecars, the last one first. Resolves when all have ended. */
+  async stopAll(pod: Pod, view: PodView, { isGone = false } = {}): Promise<void> {
+    this.#graceSeconds = isGone ? MIN_GRACE_SECONDS : graceOf(pod);
+    const running = runningOf(pod, view);
+    const sidecars = running.filter(
+      ({ container }) => initContainers(pod).includes(container) && isSidecar(container),
+    );
+    const others = running.filter((one) => !sidecars.includes(one));
+    try {
+      await Promise.all(others.map((one) => this.#stop(pod, one)));
+      for (const one of sidecars.reverse()) await this.#stop(pod, one);
+    } finally {
+      this.#graceSeconds = undefined;
+    }
+  }
+
+  /** Stops one container that will be started again. */
+  async killOne(
+    pod: Pod,
+    { container, id, why }: Action & { readonly kind: 'kill' },
+  ): Promise<void> {
+    const { engine, events } = this.#context;
+    events.record(pod, {
+      type: 'Normal',
+      reason: 'Killing',
+      message: why,
+      container: container.name,
+    });
+    const probe = container.livenessProbe?.terminationGracePeriodSeconds;
+    const graceSeconds = probe ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    await engine.stopContainer(id, graceSeconds * 1000);
+  }
+
+  /** Removes the runs of a container that nobody can ask for any more, with their logs. */
+  async prune(pod: Pod, { name }: Container): Promise<void> {
+    const { engine, paths } = this.#context;
+    const id = sandboxId(pod.metadata.uid);
+    const runs = engine
+      .listContainers()
+      .filter((info) => info.sandboxId === id && info.labels[CONTAINER_NAME] === name)
+      .sort((a, b) => Number(b.labels[ATTEMPT]) - Number(a.labels[ATTEMPT]));
+    const old = runs
+      .slice(KEPT_RUNS + 1)
+      .filter(({ status }) => status === 'exited' || status === 'created');
+    for (const { id: containerId } of old) await engine.removeContainer(containerId);
+    const oldest = Number(runs[Math.min(KEPT_RUNS, runs.length - 1)]?.labels[ATTEMPT] ?? 0);
+    const directory = containerLogs(paths, pod, name);
+    for (const file of await readdir(directory).catch(() => [])) {
+      const attempt = Number.parseInt(file, 10);
+      if (attempt < oldest) await rm(join(directory, file), { force: true });
+    }
+  }
+
+  /** Removes sandbox and containers; logs and volumes stay. */
+  async removeSandbox(pod: Pod): Promise<void> {
+    await this.#context.engine.removeSandbox(sandboxId(pod.metadata.uid));
+    await removePodCgroup(cgroupParent(this.#context.cgroupRoot, pod));
+  }
+
+  /** Removes all that the node has of the pod. */
+  async removeAll(pod: Pod): Promise<void> {
+    const { volumes, paths } = this.#context;
+    await this.removeSandbox(pod);
+    await volumes.remove(pod.metadata.uid);
+    await rm(podLogs(paths, pod), { recursive: true, force: true });
+  }
+
+  async #stop(pod: Pod, { container, id }: Running): Promise<void> {
+    const { engine, events } = this.#context;
+    const message = `Stopping container ${container.name}`;
+    events.record(pod, { type: 'Normal', reason: 'Killing', message, container: container.name });
+    await engine.stopContainer(id, (this.#graceSeconds ?? MIN_GRACE_SECONDS) * 1000);
+  }
+}
+
+function runningOf(pod: Pod, view: PodView): readonly Running[] {
+  const isAlive = ({ status }: ContainerRecord) => status !== 'exited';
+  return allContainers(pod).flatMap((container) =>
+    (view.containers.get(container.name) ?? [])
+      .filter(isAlive)
+      .map(({ id }) => ({ container, id })),
+  );
+}
+
+function graceOf({ metadata, spec }: Pod): number {
+  const seconds =
+    metadata.deletionGracePeriodSeconds ??
+    spec.terminationGracePeriodSeconds ??
+    DEFAULT_GRACE_SECONDS;
+  return Math.max(seconds, MIN_GRACE_SECONDS);
+}

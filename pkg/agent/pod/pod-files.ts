@@ -1,0 +1,153 @@
+/** The files that a pod's containers find in /etc: hosts, hostname and resolv.conf. */
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pod } from '../../api/generated/types.ts';
+
+export interface DnsFacts {
+  /** Cluster DNS addresses; none = pods use the host's resolver. */
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+}
+
+const MAX_HOSTNAME = 63;
+const MAX_NAMESERVERS = 3;
+
+export function hostnameOf(pod: Pod, clusterDomain: string): string {
+  const short = (pod.spec.hostname ?? pod.metadata.name)
+    .slice(0, MAX_HOSTNAME)
+    .replace(/[-.]+$/, '');
+  return pod.spec.setHostnameAsFQDN ? (domainName(pod, clusterDomain) ?? short) : short;
+}
+
+function domainName({ metadata, spec }: Pod, clusterDomain: string): string | undefined {
+  if (!spec.subdomain) return undefined;
+  const short = (spec.hostname ?? metadata.name).slice(0, MAX_HOSTNAME);
+  return `${short}.${spec.subdomain}.${metadata.namespace}.svc.${clusterDomain}`;
+}
+
+/** Writes the files into `directory`; returns them by their path in the container. */
+export async function writePodFiles(
+  directory: string,
+  {
+    pod,
+    podIps,
+    dns,
+  }: { readonly pod: Pod; readonly podIps: readonly string[]; readonly dns: DnsFacts },
+): Promise<ReadonlyMap<string, string>> {
+  await mkdir(directory, { recursive: true });
+  const host = {
+    hosts: pod.spec.hostNetwork ? await readHost('/etc/hosts') : '',
+    resolv: await readHost('/etc/resolv.conf'),
+  };
+  const files = {
+    hosts: hostsFile({ pod, podIps, domain: dns.clusterDomain, hostHosts: host.hosts }),
+    hostname: `${hostnameOf(pod, dns.clusterDomain)}\n`,
+    'resolv.conf': resolvConf(pod, dns, host.resolv),
+  };
+  const mounts = new Map<string, string>();
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(directory, `etc-${name}`);
+    const old = await readFile(path, 'utf8').catch(() => undefined);
+    if (old !== text) await writeFile(path, text, { mode: 0o644 });
+    mounts.set(`/etc/${name}`, path);
+  }
+  return mounts;
+}
+
+function readHost(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}
+
+interface HostsFacts {
+  readonly pod: Pod;
+  readonly podIps: readonly string[];
+  readonly domain: string;
+  /** The host's own file, for a pod on the host's network. */
+  readonly hostHosts: string;
+}
+
+const LOCAL_HOSTS = [
+  '# Kubernetes-managed hosts file.',
+  '127.0.0.1\tlocalhost',
+  '::1\tlocalhost ip6-localhost ip6-loopback',
+  'fe00::0\tip6-localnet',
+  'fe00::0\tip6-mcastprefix',
+  'fe00::1\tip6-allnodes',
+  'fe00::2\tip6-allrouters',
+];
+
+function hostsFile({ pod, podIps, domain, hostHosts }: HostsFacts): string {
+  const name = hostnameOf(pod, domain);
+  const full = domainName(pod, domain);
+  const own = podIps.map((ip) =>
+    full && full !== name ? `${ip}\t${full}\t${name}` : `${ip}\t${name}`,
+  );
+  const lines = pod.spec.hostNetwork
+    ? ['# Kubernetes-managed hosts file (host network).', hostHosts.trimEnd()]
+    : [...LOCAL_HOSTS, ...own];
+  const aliases = (pod.spec.hostAliases ?? []).map(({ ip, hostnames = [] }) =>
+    [ip, ...hostnames].join('\t'),
+  );
+  const added = aliases.length > 0 ? ['', '# Entries added by HostAliases.', ...aliases] : [];
+  return `${[...lines, ...added].join('\n')}\n`;
+}
+
+interface Resolver {
+  readonly nameservers: readonly string[];
+  readonly searches: readonly string[];
+  readonly options: readonly string[];
+}
+
+/** By dnsPolicy, then dnsConfig; see Kubernetes' "DNS for Services and Pods". */
+export function resolvConf(pod: Pod, dns: DnsFacts, hostFile: string): string {
+  const host = parseResolvConf(hostFile);
+  const base = baseResolver(pod, dns, host);
+  const extra = pod.spec.dnsConfig;
+  const options = (extra?.options ?? []).map(({ name = '', value }) =>
+    value ? `${name}:${value}` : name,
+  );
+  const optionName = (option: string) => option.split(':')[0];
+  const kept = base.options.filter(
+    (old) => !options.some((option) => optionName(option) === optionName(old)),
+  );
+  const nameservers = [...base.nameservers, ...(extra?.nameservers ?? [])].slice(
+    0,
+    MAX_NAMESERVERS,
+  );
+  const searches = [...new Set([...base.searches, ...(extra?.searches ?? [])])];
+  const all = [...kept, ...options];
+  const lines = [
+    ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
+    ...nameservers.map((address) => `nameserver ${address}`),
+    ...(all.length > 0 ? [`options ${all.join(' ')}`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function baseResolver(pod: Pod, { clusterDns, clusterDomain }: DnsFacts, host: Resolver): Resolver {
+  const policy = pod.spec.dnsPolicy ?? 'ClusterFirst';
+  if (policy === 'None') return { nameservers: [], searches: [], options: [] };
+  const isCluster =
+    policy === 'ClusterFirstWithHostNet' || (policy === 'ClusterFirst' && !pod.spec.hostNetwork);
+  if (!isCluster || clusterDns.length === 0) return host;
+  const service = `svc.${clusterDomain}`;
+  const searches = [
+    `${pod.metadata.namespace}.${service}`,
+    service,
+    clusterDomain,
+    ...host.searches,
+  ];
+  return { nameservers: clusterDns, searches, options: ['ndots:5'] };
+}
+
+function parseResolvConf(text: string): Resolver {
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
+  const of = (keyword: string) =>
+    lines.filter(([first]) => first === keyword).map((line) => line.slice(1));
+  return {
+    nameservers: of('nameserver').flatMap((line) => line.slice(0, 1)),
+    searches: of('search').at(-1) ?? [],
+    options: of('options').flat(),
+  };
+}

@@ -1,0 +1,181 @@
+/** Carries out a plan for one pod: sandbox and volumes, then its containers one after another. */
+
+import type { Container, Pod } from '../../api/generated/types.ts';
+import type { SandboxInfo } from '../../engine/engine.ts';
+import { describe } from '../../log/log.ts';
+import type { NodeContext } from '../node-context.ts';
+import { orAborted } from '../or-aborted.ts';
+import type { Action, Hold, Plan, Waiting } from './decide.ts';
+import type { RunHints } from './hints.ts';
+import { Holds } from './holds.ts';
+import { podLabels, sandboxId } from './labels.ts';
+import type { PodEnd } from './pod-end.ts';
+import { hostnameOf } from './pod-files.ts';
+import { allContainers, type ContainerRecord, type PodView } from './records.ts';
+import { RunError, runContainer, startContainer } from './start-container.ts';
+import { StartError } from './start-error.ts';
+
+interface StartOptions {
+  readonly context: NodeContext;
+  readonly hints: RunHints;
+  readonly end: PodEnd;
+}
+
+/** The pod now, with what the node has of it. */
+interface Now {
+  readonly pod: Pod;
+  readonly view: PodView;
+}
+
+export class PodStart {
+  readonly #options: StartOptions;
+  readonly #holds = new Holds();
+  #volumes: ReadonlyMap<string, string> | undefined;
+  #told: ReadonlyMap<string, Waiting> = new Map();
+
+  constructor(options: StartOptions) {
+    this.#options = options;
+  }
+
+  /** See Facts.hold in decide.ts. */
+  hold(pod: Pod, container: Container, last: ContainerRecord | undefined): Hold | undefined {
+    return this.#holds.get(pod, container, { last, nowMs: this.#options.context.clock.now() });
+  }
+
+  /** Something that the pod refers to has changed: its volumes are written again. */
+  referenceChanged(): void {
+    this.#holds.clearConfigErrors();
+    this.#volumes = undefined;
+  }
+
+  /** Rejects with a VolumeError, or whatever kept the sandbox from being made. */
+  async perform({ pod, view }: Now, plan: Plan, signal: AbortSignal): Promise<void> {
+    this.#tellBackoff(pod, plan.waiting);
+    const making = plan.needsSandbox
+      ? this.#makeSandbox({ pod, view }, signal)
+      : Promise.resolve(view.sandbox);
+    const volumes = this.#setUpVolumes(pod, making, signal);
+    await Promise.allSettled([making, volumes]);
+    const [sandbox] = await Promise.all([making, volumes]);
+    if (!sandbox) return;
+    for (const action of plan.actions) {
+      signal.throwIfAborted();
+      await this.#act({ pod, sandbox }, action, signal);
+    }
+  }
+
+  async #makeSandbox({ pod, view }: Now, signal: AbortSignal): Promise<SandboxInfo> {
+    const { engine, dns, events, networkReady } = this.#options.context;
+    if (!pod.spec.hostNetwork) await orAborted(networkReady, signal);
+    const id = sandboxId(pod.metadata.uid);
+    if (view.sandbox && !view.sandbox.isReady) {
+      const message = 'Pod sandbox changed, it will be killed and re-created.';
+      events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message });
+      await engine.removeSandbox(id);
+      this.#volumes = undefined;
+    }
+    const sysctls = (pod.spec.securityContext?.sysctls ?? []).map(({ name, value }) => [
+      name,
+      value,
+    ]);
+    const config = {
+      id,
+      labels: podLabels(pod),
+      hostname: hostnameOf(pod, dns.clusterDomain),
+      isHostNetwork: pod.spec.hostNetwork === true,
+      isHostIpc: pod.spec.hostIPC === true,
+      ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
+    };
+    try {
+      return await engine.createSandbox(config, signal);
+    } catch (error) {
+      const message = `Failed to create pod sandbox: ${describe(error)}`;
+      if (!signal.aborted)
+        events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message });
+      throw error;
+    }
+  }
+
+  async #setUpVolumes(
+    pod: Pod,
+    sandbox: Promise<SandboxInfo | undefined>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { volumes, node, clock } = this.#options.context;
+    const refreshAtMs = volumes.refreshAtMs(pod.metadata.uid) ?? Number.POSITIVE_INFINITY;
+    if (this.#volumes && refreshAtMs > clock.now()) return;
+    const ip = usesPodIp(pod) ? (await sandbox)?.ip : undefined;
+    const podIps = pod.spec.hostNetwork ? node.hostIps : ip ? [ip] : [];
+    this.#volumes = await volumes.setUp({ pod, podIps, node }, signal);
+  }
+
+  async #act(
+    { pod, sandbox }: { readonly pod: Pod; readonly sandbox: SandboxInfo },
+    action: Action,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { context, end } = this.#options;
+    const { container } = action;
+    if (action.kind === 'kill') return end.killOne(pod, action);
+    try {
+      if (action.kind === 'resume') {
+        return await runContainer(context, { pod, container, id: action.id });
+      }
+      const { attempt } = action;
+      const volumes = this.#volumes ?? new Map<string, string>();
+      await startContainer(context, { pod, container, attempt, sandbox, volumes }, signal);
+      this.#holds.started(container.name, attempt, context.clock.now());
+      await end.prune(pod, container);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof StartError)) throw error;
+      this.#onStartError(action, error);
+    }
+  }
+
+  #onStartError(action: Action, error: StartError): void {
+    const { context, hints } = this.#options;
+    const { name } = action.container;
+    const nowMs = context.clock.now();
+    if (!(error instanceof RunError)) {
+      this.#holds.failed(name, error, nowMs);
+      return;
+    }
+    hints.setStartError(error.id, error.message);
+    if (action.kind === 'start') this.#holds.started(name, action.attempt, nowMs);
+    this.#holds.failedToRun(name, error, nowMs);
+  }
+
+  /** An event each time that a container begins to wait, not each time that somebody looks. */
+  #tellBackoff(pod: Pod, waiting: ReadonlyMap<string, Waiting>): void {
+    const before = this.#told;
+    this.#told = waiting;
+    const { name: podName, namespace, uid } = pod.metadata;
+    for (const { name } of allContainers(pod)) {
+      const { reason, message = '' } = waiting.get(name) ?? {};
+      if (before.get(name)?.reason === reason) continue;
+      const record = (type: 'Normal' | 'Warning', text: string) =>
+        this.#options.context.events.record(pod, {
+          type,
+          reason: 'BackOff',
+          message: text,
+          container: name,
+        });
+      if (reason === 'ImagePullBackOff') record('Normal', message.replace(/: ErrImagePull.*/s, ''));
+      else if (reason === 'CrashLoopBackOff') {
+        record(
+          'Warning',
+          `Back-off restarting failed container ${name} in pod ${podName}_${namespace}(${uid})`,
+        );
+      }
+    }
+  }
+}
+
+/** Whether a volume of the pod holds its own address, so that it must wait for the sandbox. */
+function usesPodIp(pod: Pod): boolean {
+  const items = (pod.spec.volumes ?? []).flatMap(({ downwardAPI, projected }) => [
+    ...(downwardAPI?.items ?? []),
+    ...(projected?.sources ?? []).flatMap((source) => source.downwardAPI?.items ?? []),
+  ]);
+  return items.some(({ fieldRef }) => fieldRef?.fieldPath.startsWith('status.podIP') === true);
+}

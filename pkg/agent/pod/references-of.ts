@@ -1,0 +1,46 @@
+/** Which ConfigMaps and Secrets a pod refers to: in env, envFrom and volumes. */
+
+import type { Container, Pod, Volume, VolumeProjection } from '../../api/generated/types.ts';
+import type { Reference, ReferenceKind } from '../references.ts';
+import { allContainers } from './records.ts';
+
+export function referencesOf(pod: Pod): readonly Reference[] {
+  const namespace = pod.metadata.namespace ?? '';
+  const make = (kind: ReferenceKind, name: string | undefined): readonly Reference[] =>
+    name ? [{ kind, ref: { namespace, name } }] : [];
+  const names = [
+    ...allContainers(pod).flatMap(namesOfContainer),
+    ...(pod.spec.volumes ?? []).flatMap(namesOfVolume),
+    ...(pod.spec.imagePullSecrets ?? []).map(({ name }) => ['secrets', name] as const),
+  ];
+  return names.flatMap(([kind, name]) => make(kind, name));
+}
+
+type Name = readonly [ReferenceKind, string | undefined];
+
+function namesOfContainer(container: Container): readonly Name[] {
+  const env = (container.env ?? []).flatMap(({ valueFrom }): Name[] => [
+    ['configmaps', valueFrom?.configMapKeyRef?.name],
+    ['secrets', valueFrom?.secretKeyRef?.name],
+  ]);
+  const envFrom = (container.envFrom ?? []).flatMap(({ configMapRef, secretRef }): Name[] => [
+    ['configmaps', configMapRef?.name],
+    ['secrets', secretRef?.name],
+  ]);
+  return [...env, ...envFrom];
+}
+
+function namesOfVolume(volume: Volume): readonly Name[] {
+  return [
+    ['configmaps', volume.configMap?.name],
+    ['secrets', volume.secret?.secretName],
+    ...(volume.projected?.sources ?? []).flatMap(namesOfProjection),
+  ];
+}
+
+function namesOfProjection({ configMap, secret }: VolumeProjection): readonly Name[] {
+  return [
+    ['configmaps', configMap?.name],
+    ['secrets', secret?.name],
+  ];
+}

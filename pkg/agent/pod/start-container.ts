@@ -1,0 +1,183 @@
+/** Starts one container of a pod: image, environment, mounts, create, start, and the events of each step. */
+
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ConfigMap, Container, Pod, Secret } from '../../api/generated/types.ts';
+import { type ContainerConfig, EngineError, type SandboxInfo } from '../../engine/engine.ts';
+import type { Image } from '../../image/image-store.ts';
+import type { NodeContext } from '../node-context.ts';
+import { logPath, messagePath, podDir } from '../paths.ts';
+import { containerMounts } from '../volumes/mounts.ts';
+import { containerConfig } from './container-config.ts';
+import { containerEnv } from './env.ts';
+import { ensureImage } from './images.ts';
+import { hostnameOf, writePodFiles } from './pod-files.ts';
+import { initContainers } from './records.ts';
+import { cgroupParent, containerResources, oomScoreAdj } from './resources.ts';
+import { StartError } from './start-error.ts';
+
+export interface StartRequest {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly attempt: number;
+  readonly sandbox: SandboxInfo;
+  /** Host path of each volume by name. */
+  readonly volumes: ReadonlyMap<string, string>;
+}
+
+/** A container that exists but whose program could not be executed. */
+export class RunError extends StartError {
+  readonly id: string;
+  constructor(id: string, message: string, cause: unknown) {
+    super('RunContainerError', message, cause);
+    this.id = id;
+  }
+}
+
+const DEFAULT_MESSAGE_PATH = '/dev/termination-log';
+/** A container's limit of processes; keeps a fork bomb from taking the host's. */
+const PIDS_LIMIT = 16_384;
+
+/** Rejects with a StartError (reason for the status), a RunError when it was created but did not start. */
+export async function startContainer(
+  context: NodeContext,
+  request: StartRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { pod, container } = request;
+  const record = recorder(context, pod, container);
+  const image = await bringImage(context, request, signal);
+  const config = await configOf(context, { request, image }, signal).catch((error: unknown) => {
+    if (error instanceof StartError) record('Warning', 'Failed', `Error: ${error.message}`);
+    throw error;
+  });
+  try {
+    await context.engine.createContainer(config, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    record('Warning', 'Failed', `Error: ${messageOf(error)}`);
+    throw new StartError('CreateContainerError', messageOf(error), error);
+  }
+  record('Normal', 'Created', `Created container: ${container.name}`);
+  await runContainer(context, { pod, container, id: config.id });
+}
+
+/** Starts a created container. Rejects with a RunError. */
+export async function runContainer(
+  context: NodeContext,
+  { pod, container, id }: { readonly pod: Pod; readonly container: Container; readonly id: string },
+): Promise<void> {
+  const record = recorder(context, pod, container);
+  try {
+    await context.engine.startContainer(id);
+  } catch (error) {
+    record('Warning', 'Failed', `Error: ${messageOf(error)}`);
+    if (error instanceof EngineError && error.code === 'NotFound') {
+      throw new StartError('RunContainerError', messageOf(error), error);
+    }
+    throw new RunError(id, messageOf(error), error);
+  }
+  record('Normal', 'Started', `Started container ${container.name}`);
+}
+
+function recorder({ events }: NodeContext, pod: Pod, container: Container) {
+  const isInit = initContainers(pod).includes(container);
+  return (type: 'Normal' | 'Warning', reason: string, message: string) =>
+    events.record(pod, { type, reason, message, container: container.name, isInit });
+}
+
+async function bringImage(
+  context: NodeContext,
+  { pod, container }: StartRequest,
+  signal: AbortSignal,
+): Promise<Image> {
+  const record = recorder(context, pod, container);
+  const lookup = lookupIn(context, pod, signal);
+  const names = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
+  const secrets = await Promise.all(names.map((name) => lookup('secrets', name)));
+  return ensureImage(
+    container,
+    {
+      images: context.engine.images,
+      clock: context.clock,
+      pullSecrets: secrets.filter((secret): secret is Secret => secret?.kind === 'Secret'),
+      record: ({ type, reason, message }) => record(type, reason, message),
+    },
+    signal,
+  );
+}
+
+function lookupIn({ references }: NodeContext, pod: Pod, signal: AbortSignal) {
+  const namespace = pod.metadata.namespace ?? '';
+  return (kind: 'configmaps' | 'secrets', name: string) =>
+    references.get<ConfigMap | Secret>({ kind, ref: { namespace, name } }, signal);
+}
+
+async function configOf(
+  context: NodeContext,
+  { request, image }: { readonly request: StartRequest; readonly image: Image },
+  signal: AbortSignal,
+): Promise<ContainerConfig> {
+  const { pod, container, attempt, sandbox, volumes } = request;
+  const { paths, node, dns, cgroupRoot, memoryCapacityBytes } = context;
+  const podIps = pod.spec.hostNetwork ? node.hostIps : sandbox.ip ? [sandbox.ip] : [];
+  const env = await containerEnv(container, {
+    pod,
+    podIps,
+    node,
+    services: await context.services(signal),
+    lookup: lookupIn(context, pod, signal),
+  });
+  const own = join(podDir(paths, pod.metadata.uid));
+  const files = new Map(await writePodFiles(own, { pod, podIps, dns }));
+  const run = { container: container.name, attempt };
+  files.set(
+    container.terminationMessagePath ?? DEFAULT_MESSAGE_PATH,
+    await makeMessageFile(context, pod, run),
+  );
+  const mounts = await containerMounts({ pod, container, volumes, env, files });
+  const log = logPath(paths, pod, run);
+  await mkdir(dirname(log), { recursive: true, mode: 0o755 });
+  return containerConfig({
+    id: randomBytes(32).toString('hex'),
+    sandboxId: sandbox.id,
+    pod,
+    container,
+    attempt,
+    image,
+    env: withHostname(env, pod, dns.clusterDomain),
+    mounts,
+    resources: containerResources(container, PIDS_LIMIT),
+    oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
+    cgroupParent: cgroupParent(cgroupRoot, pod),
+    logPath: log,
+  });
+}
+
+/** Every container is told its host name, as container runtimes do. */
+function withHostname(
+  env: ReadonlyMap<string, string>,
+  pod: Pod,
+  clusterDomain: string,
+): ReadonlyMap<string, string> {
+  if (pod.spec.hostNetwork || env.has('HOSTNAME')) return env;
+  return new Map([['HOSTNAME', hostnameOf(pod, clusterDomain)], ...env]);
+}
+
+async function makeMessageFile(
+  { paths }: NodeContext,
+  pod: Pod,
+  run: { readonly container: string; readonly attempt: number },
+): Promise<string> {
+  const path = messagePath(paths, pod.metadata.uid, run);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, '', { mode: 0o666 });
+  // Whatever user the container runs as may write it; umask would take that away.
+  await chmod(path, 0o666);
+  return path;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

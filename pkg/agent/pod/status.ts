@@ -1,0 +1,237 @@
+/**
+ * The status of a pod as kubectl users know it: a pure function of the API object, what the node has, and why
+ * things wait. Never goes back on what was written: last terminations, counts and addresses are kept.
+ */
+
+import type {
+  Container,
+  ContainerState,
+  ContainerStatus,
+  Pod,
+  PodStatus,
+} from '../../api/generated/types.ts';
+import { conditionsOf } from './conditions.ts';
+import type { Waiting } from './decide.ts';
+import { restarts } from './decide.ts';
+import {
+  type ContainerRecord,
+  initContainers,
+  isSidecar,
+  mainContainers,
+  newest,
+  type PodView,
+} from './records.ts';
+import { qosClass } from './resources.ts';
+
+export interface StatusFacts {
+  readonly pod: Pod;
+  readonly view: PodView;
+  readonly waiting: ReadonlyMap<string, Waiting>;
+  readonly hostIps: readonly string[];
+  readonly nowMs: number;
+  /** Whether a running container passes its readiness probe. */
+  isReady(id: string): boolean;
+  isStarted(id: string): boolean;
+  /** The pod is ending or has ended: nothing is started any more. */
+  readonly isTerminating: boolean;
+  /** Nothing will run any more: phase Succeeded or Failed. */
+  readonly isFinished: boolean;
+}
+
+const CONTAINER_ID_PREFIX = 'mini://';
+
+export function statusOf(facts: StatusFacts): PodStatus {
+  const { pod, view, nowMs } = facts;
+  const old = pod.status ?? {};
+  const inits = initContainers(pod).map((c) =>
+    containerStatus(facts, c, old.initContainerStatuses),
+  );
+  const mains = mainContainers(pod).map((c) => containerStatus(facts, c, old.containerStatuses));
+  const phase = phaseOf(facts, inits, mains);
+  const base: PodStatus = {
+    ...old,
+    phase,
+    ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
+    qosClass: old.qosClass ?? qosClass(pod),
+    startTime: old.startTime ?? new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+    ...addresses(facts),
+    containerStatuses: mains,
+    ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
+  };
+  const hasNetwork = view.sandbox?.isReady === true;
+  return { ...base, conditions: conditionsOf({ pod, status: base, hasNetwork, nowMs }) };
+}
+
+function addresses({ pod, view, hostIps }: StatusFacts): Partial<PodStatus> {
+  const host = hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) } : {};
+  const ips =
+    pod.spec.hostNetwork && view.sandbox ? hostIps : view.sandbox?.ip ? [view.sandbox.ip] : [];
+  if (!ips[0]) return host;
+  return { ...host, podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) };
+}
+
+function containerStatus(
+  facts: StatusFacts,
+  container: Container,
+  olds: readonly ContainerStatus[] | undefined,
+): ContainerStatus {
+  const records = facts.view.containers.get(container.name) ?? [];
+  const last = records[0];
+  const old = olds?.find(({ name }) => name === container.name);
+  const waiting = facts.waiting.get(container.name);
+  if (!last) return statusWithoutRecord(facts, container, { old, waiting });
+  const isRunning = last.status === 'running';
+  const isInit = initContainers(facts.pod).includes(container) && !isSidecar(container);
+  const isReady = isInit
+    ? last.ended?.exitCode === 0
+    : isRunning && facts.isStarted(last.id) && facts.isReady(last.id);
+  const state = stateOf(last, waiting);
+  const lastState = state.waiting && last.ended ? terminated(last) : previousOf(records, old);
+  return {
+    name: container.name,
+    state,
+    lastState,
+    ready: isReady,
+    restartCount: last.attempt,
+    image: container.image ?? last.image,
+    imageID: last.imageId,
+    containerID: `${CONTAINER_ID_PREFIX}${last.id}`,
+    started: isRunning && (isInit || facts.isStarted(last.id)),
+  };
+}
+
+interface WithoutRecord {
+  readonly old: ContainerStatus | undefined;
+  readonly waiting: Waiting | undefined;
+}
+
+/** Its containers are not there yet, or gone after the pod ended or the host was restarted. */
+function statusWithoutRecord(
+  facts: StatusFacts,
+  container: Container,
+  { old, waiting }: WithoutRecord,
+): ContainerStatus {
+  const { pod } = facts;
+  const hasRun = old?.containerID !== undefined;
+  if (hasRun && (facts.isFinished || facts.isTerminating)) return ended(old, facts.nowMs);
+  const isWaitingForInit =
+    mainContainers(pod).includes(container) && initContainers(pod).length > 0;
+  const reason = waiting ?? { reason: isWaitingForInit ? 'PodInitializing' : 'ContainerCreating' };
+  return {
+    name: container.name,
+    state: { waiting: reason },
+    lastState: hasRun ? (ended(old, facts.nowMs).state ?? {}) : (old?.lastState ?? {}),
+    ready: false,
+    restartCount: old?.restartCount ?? 0,
+    image: container.image ?? '',
+    imageID: old?.imageID ?? '',
+    ...(old?.containerID ? { containerID: old.containerID } : {}),
+    started: false,
+  };
+}
+
+/** The old status, its state terminated: unknown when nobody saw the end. */
+function ended(old: ContainerStatus, nowMs: number): ContainerStatus {
+  if (old.state?.terminated) return { ...old, ready: false, started: false };
+  return {
+    ...old,
+    ready: false,
+    started: false,
+    state: {
+      terminated: {
+        exitCode: 137,
+        reason: 'ContainerStatusUnknown',
+        message: 'The container could not be located when the pod was terminated',
+        ...(old.state?.running?.startedAt ? { startedAt: old.state.running.startedAt } : {}),
+        finishedAt: new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+        ...(old.containerID ? { containerID: old.containerID } : {}),
+      },
+    },
+  };
+}
+
+function stateOf(last: ContainerRecord, waiting: Waiting | undefined): ContainerState {
+  if (last.status === 'running') return { running: { startedAt: seconds(last.startedAt) } };
+  if (waiting) return { waiting };
+  if (last.ended) return terminated(last);
+  return { waiting: { reason: 'ContainerCreating' } };
+}
+
+function terminated(record: ContainerRecord): ContainerState {
+  const { ended: end } = record;
+  if (!end) return {};
+  return {
+    terminated: {
+      exitCode: end.exitCode,
+      reason: end.reason,
+      ...(end.signal === undefined ? {} : { signal: end.signal }),
+      ...(end.message ? { message: end.message } : {}),
+      startedAt: seconds(end.startedAt),
+      finishedAt: seconds(end.finishedAt),
+      containerID: `${CONTAINER_ID_PREFIX}${record.id}`,
+    },
+  };
+}
+
+function previousOf(
+  records: readonly ContainerRecord[],
+  old: ContainerStatus | undefined,
+): ContainerState {
+  const previous = records[1];
+  if (previous?.ended) return terminated(previous);
+  const last = records[0];
+  const isSameRun = last !== undefined && old?.containerID === `${CONTAINER_ID_PREFIX}${last.id}`;
+  if (isSameRun || !old) return old?.lastState ?? {};
+  return old.state?.terminated ? old.state : (old.lastState ?? {});
+}
+
+/** API times have whole seconds. */
+function seconds(time: string | undefined): string {
+  return (time ?? '1970-01-01T00:00:00Z').replace(/\.\d+/, '');
+}
+
+function phaseOf(
+  facts: StatusFacts,
+  inits: readonly ContainerStatus[],
+  mains: readonly ContainerStatus[],
+): string {
+  const { pod } = facts;
+  const old = pod.status?.phase;
+  if (old === 'Succeeded' || old === 'Failed') return old;
+  const areAllEnded = mains.every(({ state }) => state?.terminated);
+  if (facts.isFinished || (facts.isTerminating && (areAllEnded || hasNothing(facts)))) {
+    return areAllEnded && mains.every(({ state }) => state?.terminated?.exitCode === 0)
+      ? 'Succeeded'
+      : 'Failed';
+  }
+  if (!areInitsDone(facts, inits)) return 'Pending';
+  const isWaitingFirst = mains.some((s) => s.state?.waiting && !s.lastState?.terminated);
+  if (isWaitingFirst) return 'Pending';
+  return 'Running';
+}
+
+function hasNothing({ view }: StatusFacts): boolean {
+  return [...view.containers.values()].every((records) =>
+    records.every(({ status }) => status !== 'running'),
+  );
+}
+
+function areInitsDone(facts: StatusFacts, statuses: readonly ContainerStatus[]): boolean {
+  const { pod, view } = facts;
+  if (mainContainers(pod).some(({ name }) => newest(view, name))) return true;
+  return initContainers(pod).every((container, index) => {
+    const state = statuses[index]?.state;
+    return isSidecar(container)
+      ? statuses[index]?.started === true
+      : state?.terminated?.exitCode === 0;
+  });
+}
+
+/** Whether a container that ended will not come back. */
+export function isOver(
+  pod: Pod,
+  container: Container,
+  record: ContainerRecord | undefined,
+): boolean {
+  return record?.ended !== undefined && !restarts(pod, container, record);
+}

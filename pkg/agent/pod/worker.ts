@@ -1,0 +1,257 @@
+/**
+ * One pod's worker. Level-based: it is woken by any event about the pod (API, engine, references, probes, its own
+ * timer), looks at everything, does what decide.ts says, writes the status, and sleeps. It never runs twice at once.
+ */
+
+import type { Pod, PodStatus } from '../../api/generated/types.ts';
+import { Backoff } from '../../wait/backoff.ts';
+import type { NodeContext } from '../node-context.ts';
+import { PodProbes } from '../probes/pod-probes.ts';
+import { VolumeError } from '../volumes/volumes.ts';
+import { withOthersConditions } from './conditions.ts';
+import { decide, type Plan, type Waiting } from './decide.ts';
+import { RunHints } from './hints.ts';
+import { sandboxId } from './labels.ts';
+import { PodEnd } from './pod-end.ts';
+import { PodStart } from './pod-start.ts';
+import { type PodView, viewOf } from './records.ts';
+import { referencesOf } from './references-of.ts';
+import { statusOf } from './status.ts';
+import { StatusWriter } from './status-writer.ts';
+
+/** A start that is done sooner writes one status, not two. */
+const PUBLISH_DELAY_MS = 100;
+const RETRY = { firstMs: 500, maxMs: 60_000, jitter: 0.2 };
+
+export interface WorkerOptions {
+  readonly context: NodeContext;
+  /** Called once, when the pod is gone from the API and from the node. */
+  onDone(): void;
+}
+
+export class PodWorker {
+  readonly #context: NodeContext;
+  readonly #options: WorkerOptions;
+  readonly #writer: StatusWriter;
+  readonly #hints: RunHints;
+  readonly #probes: PodProbes;
+  readonly #start: PodStart;
+  readonly #end: PodEnd;
+  readonly #retry = new Backoff(RETRY);
+  /** Ends what a start waits for (pulls, references) once the pod is to end. */
+  readonly #starting = new AbortController();
+  readonly #uid: string;
+  #status: PodStatus | undefined;
+  #waiting: ReadonlyMap<string, Waiting> = new Map();
+  #isDirty = false;
+  #isGone = false;
+  #isClosed = false;
+  #loop: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #cancelPublish: (() => void) | undefined;
+
+  constructor(pod: Pod, options: WorkerOptions) {
+    const { context } = options;
+    this.#options = options;
+    this.#context = context;
+    this.#uid = pod.metadata.uid;
+    this.#writer = new StatusWriter(pod, context);
+    this.#hints = new RunHints(context.paths);
+    this.#probes = new PodProbes({ context, onResult: () => this.wake() });
+    this.#end = new PodEnd(context);
+    this.#start = new PodStart({ context, hints: this.#hints, end: this.#end });
+  }
+
+  /** The newest known version of the pod, its status as this node sees it. */
+  get pod(): Pod {
+    const { pod } = this.#writer;
+    return this.#status ? { ...pod, status: withOthersConditions(this.#status, pod.status) } : pod;
+  }
+
+  update(pod: Pod): void {
+    this.#writer.observe(pod);
+    if (pod.metadata.deletionTimestamp) {
+      this.#starting.abort();
+      this.#end.hurry(pod, this.#view());
+    }
+    this.wake();
+  }
+
+  /** The API has no such pod any more. */
+  gone(): void {
+    this.#isGone = true;
+    this.#starting.abort();
+    this.wake();
+  }
+
+  /** Something that the pod refers to has changed. */
+  referenceChanged(): void {
+    this.#start.referenceChanged();
+    this.wake();
+  }
+
+  wake(): void {
+    this.#isDirty = true;
+    if (!this.#isClosed) this.#loop ??= this.#run();
+  }
+
+  /** Stops looking after the pod; its containers go on. */
+  async close(): Promise<void> {
+    this.#shut();
+    this.#starting.abort();
+    this.#writer.close();
+    await this.#loop;
+  }
+
+  #shut(): void {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#cancelPublish?.();
+    this.#probes.close();
+  }
+
+  async #run(): Promise<void> {
+    await Promise.resolve(); // Events of one turn of the event loop are one run.
+    while (this.#isDirty && !this.#isClosed) {
+      this.#isDirty = false;
+      this.#cancelTimer?.();
+      try {
+        await this.#sync();
+        this.#retry.reset();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+    this.#loop = undefined;
+  }
+
+  #onError(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#armAt(this.#context.clock.now() + this.#retry.next());
+    if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
+    const { pod } = this;
+    if (error instanceof VolumeError) {
+      const { message } = error;
+      this.#context.events.record(pod, { type: 'Warning', reason: 'FailedMount', message });
+    } else {
+      const { namespace, name } = pod.metadata;
+      this.#context.log.warn('Could not sync a pod', { pod: `${namespace}/${name}`, error });
+    }
+    if (!this.#isGone && !pod.metadata.deletionTimestamp) this.#publish(false);
+  }
+
+  async #sync(): Promise<void> {
+    const { pod } = this;
+    if (this.#isGone) return this.#finishGone();
+    if (pod.metadata.deletionTimestamp) return this.#terminate();
+    if (isOver(pod)) return this.#release();
+    this.#context.references.use(this.#uid, referencesOf(pod));
+    const plan = this.#plan(pod);
+    this.#waiting = plan.waiting;
+    if (plan.isFinished) return this.#complete();
+    const hasWork = plan.needsSandbox || plan.actions.length > 0;
+    if (hasWork) this.#publishSoon();
+    else this.#publish(false);
+    await this.#start.perform({ pod, view: this.#view() }, plan, this.#starting.signal);
+    if (hasWork) this.#isDirty = true;
+    const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid) ?? Number.POSITIVE_INFINITY;
+    this.#armAt(Math.min(plan.wakeAtMs ?? Number.POSITIVE_INFINITY, refreshAtMs));
+  }
+
+  #plan(pod: Pod): Plan {
+    const view = this.#view();
+    this.#probes.update(pod, view);
+    return decide({
+      pod,
+      view,
+      hold: (container, last) => this.#start.hold(pod, container, last),
+      unhealthy: (id) => this.#probes.unhealthy(id),
+      isStarted: (id) => this.#probes.isStarted(id),
+    });
+  }
+
+  /** All has ended by itself: sidecars are stopped, the last status is written, the network is given back. */
+  async #complete(): Promise<void> {
+    await this.#end.stopAll(this.pod, this.#view());
+    this.#probes.close();
+    this.#publish(true);
+    await this.#writer.flush();
+    await this.#release();
+  }
+
+  /** The pod's phase is final: nothing of it stays but its logs and volumes. */
+  async #release(): Promise<void> {
+    this.#context.references.use(this.#uid, []);
+    const view = this.#view();
+    if (!view.sandbox) return;
+    await this.#end.stopAll(this.pod, view);
+    await this.#end.removeSandbox(this.pod);
+  }
+
+  /** Deletion: stop, write how it ended, give everything back, then let the API forget the pod. */
+  async #terminate(): Promise<void> {
+    this.#probes.close();
+    this.#publish(false);
+    await this.#end.stopAll(this.pod, this.#view());
+    this.#publish(true);
+    await this.#writer.flush();
+    await this.#release();
+    const { namespace = '', name, uid } = this.pod.metadata;
+    const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+    await this.#context.client.remove('pods', { namespace, name }, options);
+  }
+
+  async #finishGone(): Promise<void> {
+    this.#writer.close();
+    await this.#end.stopAll(this.pod, this.#view(), { isGone: true });
+    this.#context.references.use(this.#uid, []);
+    await this.#end.removeAll(this.pod);
+    this.#shut();
+    this.#options.onDone();
+  }
+
+  #view(): PodView {
+    const { engine } = this.#context;
+    const id = sandboxId(this.#uid);
+    const containers = engine.listContainers().filter((one) => one.sandboxId === id);
+    this.#hints.collect(this.#writer.pod, containers);
+    const sandbox = engine.listSandboxes().find((one) => one.id === id);
+    return viewOf(sandbox, containers, this.#hints);
+  }
+
+  #armAt(atMs: number): void {
+    this.#cancelTimer?.();
+    if (!Number.isFinite(atMs) || this.#isClosed) return;
+    const { clock } = this.#context;
+    this.#cancelTimer = clock.after(Math.max(atMs - clock.now(), 0), () => this.wake());
+  }
+
+  #publishSoon(): void {
+    const { clock } = this.#context;
+    this.#cancelPublish ??= clock.after(PUBLISH_DELAY_MS, () => this.#publish(false));
+  }
+
+  #publish(isFinished: boolean): void {
+    this.#cancelPublish?.();
+    this.#cancelPublish = undefined;
+    if (this.#isClosed) return;
+    const { pod } = this;
+    const { node, clock } = this.#context;
+    this.#status = statusOf({
+      pod,
+      view: this.#view(),
+      waiting: this.#waiting,
+      hostIps: node.hostIps,
+      nowMs: clock.now(),
+      isReady: (id) => this.#probes.isReady(id),
+      isStarted: (id) => this.#probes.isStarted(id),
+      isTerminating: pod.metadata.deletionTimestamp !== undefined,
+      isFinished,
+    });
+    this.#writer.set(this.#status);
+  }
+}
+
+function isOver({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}

@@ -1,0 +1,168 @@
+/**
+ * The probes of one pod's running containers. Readiness and liveness begin when the startup probe has passed; the
+ * answers are kept here and the pod's worker is woken when one changes.
+ */
+
+import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated/types.ts';
+import type { NodeContext } from '../node-context.ts';
+import {
+  type ContainerRecord,
+  initContainers,
+  isSidecar,
+  mainContainers,
+  newest,
+  type PodView,
+} from '../pod/records.ts';
+import { check } from './check.ts';
+import { ProbeWorker } from './probe-worker.ts';
+
+interface PodProbesOptions {
+  readonly context: NodeContext;
+  onResult(): void;
+}
+
+interface Entry {
+  readonly container: Container;
+  readonly record: ContainerRecord;
+  /** As an earlier agent left it; holds until the first result is in. */
+  readonly before: ContainerStatus | undefined;
+  startup?: ProbeWorker | undefined;
+  readiness?: ProbeWorker;
+  liveness?: ProbeWorker;
+}
+
+const TITLES = {
+  startup: 'Startup',
+  readiness: 'Readiness',
+  liveness: 'Liveness',
+} as const;
+type Kind = keyof typeof TITLES;
+
+export class PodProbes {
+  readonly #options: PodProbesOptions;
+  readonly #entries = new Map<string, Entry>();
+  #isClosed = false;
+
+  constructor(options: PodProbesOptions) {
+    this.#options = options;
+  }
+
+  /** Begins probing containers that run and stops probing those that do not. */
+  update(pod: Pod, view: PodView): void {
+    if (this.#isClosed) return;
+    const running = new Map<string, { container: Container; record: ContainerRecord }>();
+    for (const container of [...initContainers(pod).filter(isSidecar), ...mainContainers(pod)]) {
+      const record = newest(view, container.name);
+      if (record?.status === 'running') running.set(record.id, { container, record });
+    }
+    for (const [id, entry] of this.#entries) {
+      if (running.has(id)) continue;
+      stop(entry);
+      this.#entries.delete(id);
+    }
+    const host = pod.spec.hostNetwork ? this.#options.context.node.hostIps[0] : view.sandbox?.ip;
+    for (const [id, { container, record }] of running) {
+      const entry = this.#entries.get(id) ?? {
+        container,
+        record,
+        before: statusBefore(pod, record),
+      };
+      this.#entries.set(id, entry);
+      this.#begin(pod, entry, host ?? '127.0.0.1');
+    }
+  }
+
+  isReady(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (!entry?.container.readinessProbe) return true;
+    return (entry.readiness?.verdict ?? entry.before?.ready) === true;
+  }
+
+  isStarted(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (!entry?.container.startupProbe) return true;
+    return (entry.startup?.verdict ?? entry.before?.started) === true;
+  }
+
+  /** Why the container must be killed. */
+  unhealthy(id: string): string | undefined {
+    const entry = this.#entries.get(id);
+    if (!entry) return undefined;
+    const { name } = entry.container;
+    const failed =
+      entry.startup?.verdict === false
+        ? 'startup'
+        : entry.liveness?.verdict === false
+          ? 'liveness'
+          : undefined;
+    return failed && `Container ${name} failed ${failed} probe, will be restarted`;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const entry of this.#entries.values()) stop(entry);
+    this.#entries.clear();
+  }
+
+  #begin(pod: Pod, entry: Entry, host: string): void {
+    const { container, record } = entry;
+    if (container.startupProbe && !entry.startup && !entry.before?.started) {
+      entry.startup = this.#worker(pod, entry, {
+        kind: 'startup',
+        probe: container.startupProbe,
+        host,
+      });
+    }
+    if (!this.isStarted(record.id)) return;
+    if (entry.startup?.verdict) entry.startup.close();
+    if (container.readinessProbe && !entry.readiness) {
+      entry.readiness = this.#worker(pod, entry, {
+        kind: 'readiness',
+        probe: container.readinessProbe,
+        host,
+      });
+    }
+    if (container.livenessProbe && !entry.liveness) {
+      entry.liveness = this.#worker(pod, entry, {
+        kind: 'liveness',
+        probe: container.livenessProbe,
+        host,
+      });
+    }
+  }
+
+  #worker(
+    pod: Pod,
+    { container, record }: Entry,
+    { kind, probe, host }: { readonly kind: Kind; readonly probe: Probe; readonly host: string },
+  ): ProbeWorker {
+    const { context, onResult } = this.#options;
+    const target = { engine: context.engine, containerId: record.id, container, host };
+    return new ProbeWorker({
+      probe,
+      clock: context.clock,
+      startedAtMs: Date.parse(record.startedAt ?? '') || context.clock.now(),
+      initial: kind === 'liveness' ? true : undefined,
+      check: (one, timeoutMs) => check(target, one, timeoutMs),
+      onFailure: (message) => {
+        const text = `${TITLES[kind]} probe failed: ${message}`;
+        context.events.record(pod, {
+          type: 'Warning',
+          reason: 'Unhealthy',
+          message: text,
+          container: container.name,
+        });
+      },
+      onVerdict: onResult,
+    });
+  }
+}
+
+function stop({ startup, readiness, liveness }: Entry): void {
+  for (const worker of [startup, readiness, liveness]) worker?.close();
+}
+
+function statusBefore({ status }: Pod, { id }: ContainerRecord): ContainerStatus | undefined {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return all.find(({ containerID }) => containerID?.endsWith(`/${id}`));
+}

@@ -1,0 +1,83 @@
+/** The mounts of one container: its volume mounts, and the files that the node gives every pod. */
+
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { join, normalize, sep } from 'node:path';
+import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
+import type { Mount } from '../../engine/engine.ts';
+import { expand } from '../pod/expand.ts';
+import { ConfigError } from '../pod/start-error.ts';
+
+export interface MountFacts {
+  readonly pod: Pod;
+  readonly container: Container;
+  /** Host path of each volume by name. */
+  readonly volumes: ReadonlyMap<string, string>;
+  readonly env: ReadonlyMap<string, string>;
+  /** Files that the node gives, by the path in the container; a volume mounted there wins. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+const PROPAGATION = {
+  None: 'private',
+  HostToContainer: 'rslave',
+  Bidirectional: 'rshared',
+} as const;
+
+/** Volume mounts sorted so that a parent comes before what is mounted inside it. */
+export async function containerMounts(facts: MountFacts): Promise<readonly Mount[]> {
+  const { container, files } = facts;
+  const own = await Promise.all(
+    (container.volumeMounts ?? []).map((mount) => volumeMount(facts, mount)),
+  );
+  const taken = new Set(own.map(({ destination }) => destination));
+  const given = [...files]
+    .filter(([destination]) => !taken.has(destination))
+    .map(([destination, source]) => ({ source, destination, isReadOnly: false }));
+  return [...given, ...own].sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount> {
+  const root = facts.volumes.get(mount.name);
+  if (root === undefined) throw new ConfigError(`volume "${mount.name}" of container is not there`);
+  const subPath = mount.subPathExpr ? expand(mount.subPathExpr, facts.env) : mount.subPath;
+  const source = subPath ? await resolveSubPath(root, subPath) : root;
+  const propagation = PROPAGATION[(mount.mountPropagation ?? 'None') as keyof typeof PROPAGATION];
+  const volume = facts.pod.spec.volumes?.find(({ name }) => name === mount.name);
+  const isContent = Boolean(
+    volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI,
+  );
+  return {
+    source,
+    destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
+    isReadOnly: mount.readOnly === true || isContent,
+    ...(propagation ? { propagation } : {}),
+  };
+}
+
+/** The path of a subPath, made as a directory if it is missing; refuses to leave the volume, also by a link. */
+async function resolveSubPath(root: string, subPath: string): Promise<string> {
+  const refusal = new ConfigError(`failed to prepare subPath "${subPath}": it leaves its volume`);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw refusal;
+  const base = await realpath(root);
+  const path = join(base, subPath);
+  const isInside = (real: string) => real === base || real.startsWith(base + sep);
+  // The deepest part that is there decides: nothing may be made outside, either.
+  for (let part = path; ; part = join(part, '..')) {
+    const real = await realpath(part).catch(() => undefined);
+    if (real === undefined && part !== base) continue;
+    if (real === undefined || !isInside(real)) throw refusal;
+    break;
+  }
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) await mkdir(path, { recursive: true, mode: 0o750 });
+  const real = await realpath(path);
+  if (!isInside(real)) throw refusal;
+  return real;
+}
+
+function depth(path: string): number {
+  return path === '/' ? 0 : path.split('/').length;
+}
