@@ -68,6 +68,9 @@ export class ContentStore {
         await file.write(chunk);
       }
       await file.datasync();
+    } catch (error) {
+      await this.discard({ path });
+      throw error;
     } finally {
       await file.close();
     }

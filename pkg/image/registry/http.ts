@@ -163,6 +163,9 @@ const HINTS: Readonly<Record<string, string>> = {
   EPIPE: 'the connection was cut',
 };
 
+/** Not worth another attempt at once: the caller tries a mirror, or later. */
+const FINAL = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ENETUNREACH', 'EHOSTUNREACH']);
+
 const TLS_CODE = /CERT|SIGNATURE|ISSUER|SELF_SIGNED|ERR_TLS/;
 
 /** What went wrong, with the host and what to do. */
@@ -183,5 +186,8 @@ function explain(error: Error, url: URL): Error {
     );
   }
   const hint = HINTS[code] ?? error.message;
+  if (FINAL.has(code)) {
+    return new ImageError('Unreachable', `cannot reach ${url.host}: ${hint}`, error);
+  }
   return new TransferError(`cannot reach ${url.host}: ${hint}`, { cause: error });
 }
