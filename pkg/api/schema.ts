@@ -37,11 +37,13 @@ export interface FieldSchema {
    * meaning of its own; 'given' = always there; 'dropped' = the same as absent.
    */
   readonly zero: 'kept' | 'given' | 'dropped';
-  readonly listType: 'atomic' | 'map' | 'set';
+  /** Undefined = not said, which is the same as atomic. */
+  readonly listType: 'atomic' | 'map' | 'set' | undefined;
   readonly listKeys: readonly string[];
   readonly mergeKey: string | undefined;
   /** Parts of the strategic merge patch strategy: merge, retainKeys, replace. */
   readonly patchStrategy: readonly string[];
+  readonly mapType: string | undefined;
   /** Whether apply owns this map or object as one whole. */
   readonly isAtomic: boolean;
   readonly default: unknown;
@@ -104,6 +106,11 @@ export function hasType(name: string): boolean {
   return Object.hasOwn(FACTS, name);
 }
 
+/** All there is to know, as text: what depends on the table changes when it does. */
+export function tableText(): string {
+  return JSON.stringify(FACTS);
+}
+
 /** The schema of a type by its full name, e.g. 'io.k8s.api.core.v1.Pod'. Throws for names not in the table. */
 export function typeSchema(name: string): TypeSchema {
   const known = compiled.get(name);
@@ -163,10 +170,11 @@ function compileField(name: string, facts: FieldFacts): FieldSchema {
     isRequired: facts.required === true,
     pb: typeof pb === 'number' ? [pb] : pb,
     zero: facts.zero ?? 'dropped',
-    listType: facts.listType ?? 'atomic',
+    listType: facts.listType,
     listKeys: facts.listKeys ?? [],
     mergeKey: facts.mergeKey,
     patchStrategy: patchStrategy ? patchStrategy.split(',') : [],
+    mapType: facts.mapType,
     isAtomic: isAtomic(shape, facts.mapType),
     default: facts.default,
   };
