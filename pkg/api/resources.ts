@@ -1,7 +1,17 @@
 /** The table of built-in resources and the ways to find a row. Adding a resource is one row and one line here. */
 
 import type { Resource } from './resource.ts';
+import {
+  mutatingadmissionpolicies,
+  mutatingadmissionpolicybindings,
+  mutatingwebhookconfigurations,
+  validatingadmissionpolicies,
+  validatingadmissionpolicybindings,
+  validatingwebhookconfigurations,
+} from './resources/admission.ts';
+import { horizontalpodautoscalers, horizontalpodautoscalersV1 } from './resources/autoscaling.ts';
 import { cronjobs, jobs } from './resources/batch.ts';
+import { certificatesigningrequests } from './resources/certificates.ts';
 import {
   endpointslices,
   leases,
@@ -17,12 +27,41 @@ import {
   serviceaccounts,
 } from './resources/core.ts';
 import { deployments, replicasets } from './resources/deployment.ts';
+import {
+  deviceclasses,
+  resourceclaims,
+  resourceclaimtemplates,
+  resourceslices,
+} from './resources/devices.ts';
 import { events, eventsEvents } from './resources/event.ts';
+import { apiservices, customresourcedefinitions } from './resources/extension.ts';
+import { flowschemas, prioritylevelconfigurations } from './resources/flowcontrol.ts';
+import { limitranges, resourcequotas } from './resources/limits.ts';
+import { networkpolicies } from './resources/network-policy.ts';
+import { ingressclasses, ingresses, ipaddresses, servicecidrs } from './resources/networking.ts';
 import { nodes } from './resources/node.ts';
 import { pods } from './resources/pod.ts';
+import { poddisruptionbudgets } from './resources/policy.ts';
 import { clusterrolebindings, clusterroles, rolebindings, roles } from './resources/rbac.ts';
+import { podtemplates, replicationcontrollers } from './resources/replication-controller.ts';
+import {
+  localsubjectaccessreviews,
+  selfsubjectaccessreviews,
+  selfsubjectreviews,
+  selfsubjectrulesreviews,
+  subjectaccessreviews,
+  tokenreviews,
+} from './resources/reviews.ts';
 import { endpoints, services } from './resources/service.ts';
 import { controllerrevisions, daemonsets, statefulsets } from './resources/statefulset.ts';
+import {
+  csidrivers,
+  csinodes,
+  csistoragecapacities,
+  storageclasses,
+  volumeattachments,
+  volumeattributesclasses,
+} from './resources/storage.ts';
 import { persistentvolumeclaims, persistentvolumes } from './resources/volumes.ts';
 
 /** Every built-in resource; of two rows with one plural the first wins the bare name. */
@@ -32,30 +71,69 @@ export const allResources: readonly Resource[] = [
   configmaps,
   endpoints,
   events,
+  limitranges,
   namespaces,
   nodes,
   persistentvolumeclaims,
   persistentvolumes,
   pods,
+  podtemplates,
+  replicationcontrollers,
+  resourcequotas,
   secrets,
   serviceaccounts,
   services,
+  mutatingadmissionpolicies,
+  mutatingadmissionpolicybindings,
+  mutatingwebhookconfigurations,
+  validatingadmissionpolicies,
+  validatingadmissionpolicybindings,
+  validatingwebhookconfigurations,
+  customresourcedefinitions,
+  apiservices,
   controllerrevisions,
   daemonsets,
   deployments,
   replicasets,
   statefulsets,
+  selfsubjectreviews,
+  tokenreviews,
+  localsubjectaccessreviews,
+  selfsubjectaccessreviews,
+  selfsubjectrulesreviews,
+  subjectaccessreviews,
+  horizontalpodautoscalers,
+  horizontalpodautoscalersV1,
   cronjobs,
   jobs,
+  certificatesigningrequests,
+  leases,
+  endpointslices,
+  eventsEvents,
+  flowschemas,
+  prioritylevelconfigurations,
+  ingressclasses,
+  ingresses,
+  ipaddresses,
+  networkpolicies,
+  servicecidrs,
+  runtimeclasses,
+  poddisruptionbudgets,
   clusterrolebindings,
   clusterroles,
   rolebindings,
   roles,
-  endpointslices,
-  eventsEvents,
-  leases,
+  deviceclasses,
+  resourceclaims,
+  resourceclaimtemplates,
+  resourceslices,
   priorityclasses,
-  runtimeclasses,
+  csidrivers,
+  csinodes,
+  csistoragecapacities,
+  storageclasses,
+  volumeattachments,
+  volumeattributesclasses,
 ];
 
 const byPath = new Map(
