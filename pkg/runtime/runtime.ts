@@ -76,7 +76,11 @@ export interface ExecSpec {
   readonly args: readonly string[];
   readonly env: readonly string[];
   readonly cwd: string;
-  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] };
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly additionalGids?: readonly number[];
+  };
   readonly hasTerminal: boolean;
   readonly hasStdin: boolean;
   /** OCI process.capabilities etc., taken over from the container's own process when absent. */
@@ -159,14 +163,27 @@ export interface Runtime {
   reopenLog(id: string): Promise<void>;
 
   /** Unpacks a tar stream (plain; the caller decompresses) into an existing directory, with whiteouts as overlayfs has them. */
-  unpack(options: { readonly directory: string; readonly source: NodeJS.ReadableStream }, signal?: AbortSignal): Promise<void>;
+  unpack(
+    options: { readonly directory: string; readonly source: NodeJS.ReadableStream },
+    signal?: AbortSignal,
+  ): Promise<void>;
   /** Removes a tree, immutable and foreign-owned files included. Never leaves the tree it was given. */
   removeTree(path: string): Promise<void>;
   /** Creates the bridge if it is missing and gives it this address; sets forwarding on. */
-  ensureBridge(bridge: { readonly name: string; readonly address: string; readonly mtu: number }): Promise<void>;
+  ensureBridge(bridge: {
+    readonly name: string;
+    readonly address: string;
+    readonly mtu: number;
+  }): Promise<void>;
   deleteInterface(name: string): Promise<void>;
   /** Replaces the routes that mini owns (by protocol number) in the host's main table with these. */
-  setRoutes(routes: readonly { readonly destination: string; readonly via?: string; readonly device: string }[]): Promise<void>;
+  setRoutes(
+    routes: readonly {
+      readonly destination: string;
+      readonly via?: string;
+      readonly device: string;
+    }[],
+  ): Promise<void>;
 
   /** Calls `listener` once for each container exit, those that happened while nobody listened first. */
   onExit(listener: (exit: Exit) => void): () => void;

@@ -1,0 +1,224 @@
+/**
+ * The serve daemon as a client sees it: one connection per request, its first line the request, its first line
+ * back the answer. Starts the daemon, and again when it was killed. Sync with runtime/serve.h.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Logger } from '../log/log.ts';
+import { type Clock, sleep } from '../wait/clock.ts';
+import { RuntimeError } from './runtime.ts';
+import { decodeError, decodeJson, toRuntimeError } from './runtime-error.ts';
+import { connectUnix } from './unix-connect.ts';
+
+/** How long a request may take before it is given up. */
+const REQUEST_MAX_MS = 60_000;
+const CONNECT_RETRY_MS = 5;
+const CONNECT_MAX_MS = 10_000;
+/** An answer longer than this is refused. */
+const ANSWER_MAX_BYTES = 64 << 20;
+const NEWLINE = 10;
+
+export interface DaemonOptions {
+  readonly helper: string;
+  readonly runDir: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export interface Request {
+  readonly verb: string;
+  readonly [field: string]: unknown;
+}
+
+/** A connection after its answer: what follows is raw bytes. */
+export interface Opened {
+  readonly result: unknown;
+  readonly socket: Socket;
+  /** Bytes that came with the answer. */
+  readonly rest: Buffer;
+}
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #path: string;
+  #child: ChildProcess | undefined;
+  #starting: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#path = join(options.runDir, 'runtime.sock');
+  }
+
+  /** Resolves when the daemon accepts connections. */
+  async start(): Promise<void> {
+    if (this.#isClosed) throw new RuntimeError('ECANCELED', 'the runtime is closed');
+    if (this.#child !== undefined && this.#starting === undefined) return;
+    this.#starting ??= this.#spawn().finally(() => {
+      this.#starting = undefined;
+    });
+    await this.#starting;
+  }
+
+  /** Sends a request and resolves to its result. Rejects with RuntimeError. */
+  async call(request: Request, signal?: AbortSignal): Promise<unknown> {
+    const { result, socket } = await this.open(request, signal);
+    socket.destroy();
+    return result;
+  }
+
+  /** Sends a request and resolves to its result with the connection, for verbs that go on with raw bytes. */
+  async open(request: Request, signal?: AbortSignal): Promise<Opened> {
+    const socket = await this.begin(request, signal);
+    try {
+      return await this.answer(socket, request.verb, signal);
+    } catch (error) {
+      socket.destroy();
+      throw toRuntimeError(request.verb, error);
+    }
+  }
+
+  /** Connects and sends the request line; the answer is still to come. */
+  async begin(request: Request, signal?: AbortSignal): Promise<Socket> {
+    const socket = await this.#connect(signal).catch((error: unknown) => {
+      throw toRuntimeError(`connect to runtime helper for ${request.verb}`, error);
+    });
+    socket.write(`${JSON.stringify(request)}\n`);
+    return socket;
+  }
+
+  /** Waits for the answer line. `maxMs` 0 = as long as the connection lives. */
+  answer(
+    socket: Socket,
+    verb: string,
+    signal?: AbortSignal,
+    maxMs = REQUEST_MAX_MS,
+  ): Promise<Opened> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const settle = () => {
+        cancel();
+        signal?.removeEventListener('abort', onAbort);
+        socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', fail);
+        socket.on('error', () => undefined);
+        socket.pause();
+      };
+      const fail = (error: unknown) => {
+        settle();
+        reject(toRuntimeError(verb, error));
+      };
+      const onAbort = () => {
+        settle();
+        socket.destroy();
+        reject(signal?.reason);
+      };
+      const onEnd = () => fail(new RuntimeError('EPIPE', `${verb}: the helper ended unanswered`));
+      const onData = (chunk: Buffer) => {
+        const at = chunk.indexOf(NEWLINE);
+        chunks.push(at < 0 ? chunk : chunk.subarray(0, at));
+        size += chunk.length;
+        if (at < 0 && size < ANSWER_MAX_BYTES) return;
+        settle();
+        try {
+          const answer = decodeJson(Buffer.concat(chunks).toString());
+          const error = decodeError(answer);
+          if (error !== undefined) throw error;
+          resolve({ result: resultOf(answer), socket, rest: chunk.subarray(at + 1) });
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const cancel =
+        maxMs === 0
+          ? () => undefined
+          : this.#options.clock.after(maxMs, () =>
+              fail(new RuntimeError('ETIMEDOUT', `${verb}: no answer within ${maxMs} ms`)),
+            );
+      signal?.addEventListener('abort', onAbort, { once: true });
+      socket.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', fail);
+    });
+  }
+
+  /** Ends the daemon; what it began goes on. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#starting?.catch(() => undefined);
+    const child = this.#child;
+    if (child === undefined) return;
+    await new Promise<void>((resolve) => {
+      child.once('close', () => resolve());
+      child.stdin?.end();
+    });
+  }
+
+  async #connect(signal?: AbortSignal): Promise<Socket> {
+    await this.start();
+    try {
+      return await connectUnix(this.#path, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      this.#options.log.debug('Found no runtime daemon', { error });
+      // Killed, and this loop has not yet heard of its end: waits for it, then starts another.
+      await sleep(CONNECT_RETRY_MS, signal, this.#options.clock);
+      await this.start();
+      return await connectUnix(this.#path, signal);
+    }
+  }
+
+  async #spawn(): Promise<void> {
+    const { helper, runDir, log, clock } = this.#options;
+    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    const child = spawn(helper, ['serve', '--run-dir', runDir, '--follow-stdin'], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+      detached: true,
+    });
+    this.#child = child;
+    const failed = new Promise<never>((_, reject) => {
+      child.once('error', (cause) => {
+        this.#child = undefined;
+        reject(toRuntimeError(`start ${helper}`, cause));
+      });
+      child.once('exit', (code, signal) => {
+        this.#child = undefined;
+        if (!this.#isClosed) log.warn('Runtime daemon ended', { code, signal });
+        reject(new RuntimeError('EHELPER', `${helper} serve ended (${signal ?? code})`));
+      });
+    });
+    child.stdin?.on('error', () => undefined);
+    const done = new AbortController();
+    try {
+      await Promise.race([failed, this.#awaitSocket(done.signal)]);
+    } finally {
+      done.abort();
+      failed.catch(() => undefined);
+    }
+    log.debug('Started runtime daemon', { pid: child.pid, now: clock.now() });
+  }
+
+  async #awaitSocket(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const deadline = clock.now() + CONNECT_MAX_MS;
+    for (;;) {
+      try {
+        const socket = await connectUnix(this.#path, signal);
+        socket.on('error', () => undefined);
+        socket.destroy();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (clock.now() > deadline) throw toRuntimeError('connect to runtime daemon', error);
+        await sleep(CONNECT_RETRY_MS, signal, clock).catch(() => undefined);
+      }
+    }
+  }
+}
+
+function resultOf(answer: unknown): unknown {
+  return typeof answer === 'object' && answer !== null && 'result' in answer
+    ? answer.result
+    : undefined;
+}

@@ -1,0 +1,117 @@
+#include "caps.h"
+
+#include "json.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* By number, as <linux/capability.h> numbers them. */
+static const char *const names[] = {"CAP_CHOWN",
+                                    "CAP_DAC_OVERRIDE",
+                                    "CAP_DAC_READ_SEARCH",
+                                    "CAP_FOWNER",
+                                    "CAP_FSETID",
+                                    "CAP_KILL",
+                                    "CAP_SETGID",
+                                    "CAP_SETUID",
+                                    "CAP_SETPCAP",
+                                    "CAP_LINUX_IMMUTABLE",
+                                    "CAP_NET_BIND_SERVICE",
+                                    "CAP_NET_BROADCAST",
+                                    "CAP_NET_ADMIN",
+                                    "CAP_NET_RAW",
+                                    "CAP_IPC_LOCK",
+                                    "CAP_IPC_OWNER",
+                                    "CAP_SYS_MODULE",
+                                    "CAP_SYS_RAWIO",
+                                    "CAP_SYS_CHROOT",
+                                    "CAP_SYS_PTRACE",
+                                    "CAP_SYS_PACCT",
+                                    "CAP_SYS_ADMIN",
+                                    "CAP_SYS_BOOT",
+                                    "CAP_SYS_NICE",
+                                    "CAP_SYS_RESOURCE",
+                                    "CAP_SYS_TIME",
+                                    "CAP_SYS_TTY_CONFIG",
+                                    "CAP_MKNOD",
+                                    "CAP_LEASE",
+                                    "CAP_AUDIT_WRITE",
+                                    "CAP_AUDIT_CONTROL",
+                                    "CAP_SETFCAP",
+                                    "CAP_MAC_OVERRIDE",
+                                    "CAP_MAC_ADMIN",
+                                    "CAP_SYSLOG",
+                                    "CAP_WAKE_ALARM",
+                                    "CAP_BLOCK_SUSPEND",
+                                    "CAP_AUDIT_READ",
+                                    "CAP_PERFMON",
+                                    "CAP_BPF",
+                                    "CAP_CHECKPOINT_RESTORE",
+                                    NULL};
+
+const char *const *caps_names(void)
+{
+    return names;
+}
+
+static uint64_t caps_set(json_object *capabilities, const char *which)
+{
+    json_object *list = json_at(capabilities, which);
+    uint64_t set = 0;
+    for (unsigned int cap = 0; names[cap] != NULL; cap++)
+        if (json_has_text(list, names[cap]))
+            set |= (uint64_t)1 << cap;
+    return set;
+}
+
+static uint64_t caps_bounding(void)
+{
+    uint64_t set = 0;
+    for (unsigned int cap = 0; cap < 64; cap++)
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+            set |= (uint64_t)1 << cap;
+    return set;
+}
+
+int caps_bound(struct error *e, json_object *capabilities)
+{
+    uint64_t wanted = caps_set(capabilities, "bounding");
+    uint64_t present = caps_bounding();
+    for (unsigned int cap = 0; cap < 64; cap++) {
+        uint64_t bit = (uint64_t)1 << cap;
+        if ((present & bit) != 0 && (wanted & bit) == 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return err_set(e, errno, "drop capability %u", cap);
+    }
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return err_set(e, errno, "keep capabilities");
+    return 0;
+}
+
+int caps_apply(struct error *e, json_object *capabilities)
+{
+    uint64_t can = caps_bounding();
+    uint64_t permitted = caps_set(capabilities, "permitted") & can;
+    uint64_t effective = caps_set(capabilities, "effective") & permitted;
+    uint64_t inheritable = caps_set(capabilities, "inheritable") & can;
+    uint64_t ambient = caps_set(capabilities, "ambient") & permitted & inheritable;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    for (unsigned int half = 0; half < 2; half++) {
+        data[half].effective = (uint32_t)(effective >> (32 * half));
+        data[half].permitted = (uint32_t)(permitted >> (32 * half));
+        data[half].inheritable = (uint32_t)(inheritable >> (32 * half));
+    }
+    if (syscall(SYS_capset, &header, data) < 0)
+        return err_set(e, errno, "set capabilities");
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (unsigned int cap = 0; cap < 64; cap++)
+        if ((ambient & (uint64_t)1 << cap) != 0 &&
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return err_set(e, errno, "raise ambient capability %u", cap);
+    return 0;
+}

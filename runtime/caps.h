@@ -1,0 +1,20 @@
+/* Linux capabilities by their OCI names, without libcap. */
+#ifndef MINI_CAPS_H
+#define MINI_CAPS_H
+
+#include "error.h"
+
+#include <json-c/json.h>
+
+/*
+ * Applied around the change of user. caps_bound drops what the bounding set must lose and keeps the
+ * permitted ones across setuid; caps_apply then sets the five sets. Capabilities that this process
+ * cannot give are left out.
+ */
+int caps_bound(struct error *e, json_object *capabilities);
+int caps_apply(struct error *e, json_object *capabilities);
+
+/* All names known here, for `features`; NULL ends the list. */
+const char *const *caps_names(void);
+
+#endif

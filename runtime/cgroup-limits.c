@@ -1,0 +1,218 @@
+/* OCI linux.resources written into cgroup files. */
+#include "cgroup.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct limits {
+    const struct cgroup *cgroup;
+    json_object *resources;
+    json_object *warnings;
+};
+
+static void warn(const struct limits *l, const char *controller, const char *what)
+{
+    cleanup_free char *text = text_format("cgroup controller %s: %s", controller, what);
+    json_object_array_add(l->warnings, json_object_new_string(text));
+}
+
+/* Writes one value; a missing controller or file is a warning, not a failure. */
+static int put(struct error *e, const struct limits *l, const char *controller, const char *file,
+               const char *value)
+{
+    cleanup_free char *dir = cgroup_dir(l->cgroup, controller);
+    if (dir == NULL) {
+        warn(l, controller, "not available, limit not applied");
+        return 0;
+    }
+    cleanup_free char *path = text_format("%s/%s", dir, file);
+    if (file_write(e, path, value) == 0)
+        return 0;
+    if (e->code != ENOENT)
+        return -1;
+    warn(l, controller, file);
+    return 0;
+}
+
+static int put_number(struct error *e, const struct limits *l, const char *controller,
+                      const char *file, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return put(e, l, controller, file, text);
+}
+
+/* A number of the config into a file of the same meaning, if it is given. */
+struct row {
+    const char *path;
+    const char *controller;
+    const char *file;
+};
+
+static int put_rows(struct error *e, const struct limits *l, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_object *value = json_at(l->resources, rows[i].path);
+        if (value == NULL)
+            continue;
+        if (put(e, l, rows[i].controller, rows[i].file, json_object_get_string(value)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* v1 keeps limit <= memory+swap at every moment, so the order depends on the direction. */
+static int memory_v1(struct error *e, const struct limits *l)
+{
+    int64_t limit = json_number(l->resources, "memory.limit", 0);
+    int64_t swap = json_number(l->resources, "memory.swap", 0);
+    const char *limit_file = "memory.limit_in_bytes", *swap_file = "memory.memsw.limit_in_bytes";
+    if (limit != 0 && put_number(e, l, "memory", limit_file, limit) < 0) {
+        if (e->code != EINVAL || swap == 0 || put_number(e, l, "memory", swap_file, swap) < 0 ||
+            put_number(e, l, "memory", limit_file, limit) < 0)
+            return -1;
+    } else if (swap != 0 && put_number(e, l, "memory", swap_file, swap) < 0) {
+        return -1;
+    }
+    if (json_flag(l->resources, "memory.disableOOMKiller", false))
+        return put(e, l, "memory", "memory.oom_control", "1");
+    return 0;
+}
+
+/* What every container has: making nodes, and using those of the default /dev and terminals. */
+static int allow_default_devices(struct error *e, const struct limits *l)
+{
+    static const char *const rules[] = {"c *:* m",   "b *:* m",    "c 1:3 rwm", "c 1:5 rwm",
+                                        "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm", "c 5:0 rwm",
+                                        "c 5:2 rwm", "c 136:* rwm"};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (put(e, l, "devices", "devices.allow", rules[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static int devices_v1(struct error *e, const struct limits *l)
+{
+    json_object *rules = json_at(l->resources, "devices");
+    size_t count = json_count(rules, "");
+    for (size_t i = 0; i < count; i++) {
+        json_object *rule = json_entry(rules, i);
+        const char *type = json_text(rule, "type", "a"), *access = json_text(rule, "access", "rwm");
+        int64_t major = json_number(rule, "major", -1), minor = json_number(rule, "minor", -1);
+        char numbers[2][24], text[80];
+        snprintf(numbers[0], sizeof numbers[0], major < 0 ? "*" : "%lld", (long long)major);
+        snprintf(numbers[1], sizeof numbers[1], minor < 0 ? "*" : "%lld", (long long)minor);
+        if (*type == 'a')
+            snprintf(text, sizeof text, "a *:* rwm");
+        else
+            snprintf(text, sizeof text, "%c %s:%s %.3s", *type, numbers[0], numbers[1], access);
+        const char *file = json_flag(rule, "allow", false) ? "devices.allow" : "devices.deny";
+        if (put(e, l, "devices", file, text) < 0)
+            return -1;
+    }
+    return count == 0 ? 0 : allow_default_devices(e, l);
+}
+
+static int apply_v1(struct error *e, const struct limits *l)
+{
+    static const struct row rows[] = {
+        {"memory.reservation", "memory", "memory.soft_limit_in_bytes"},
+        {"memory.swappiness", "memory", "memory.swappiness"},
+        {"cpu.shares", "cpu", "cpu.shares"},
+        {"cpu.period", "cpu", "cpu.cfs_period_us"},
+        {"cpu.quota", "cpu", "cpu.cfs_quota_us"},
+        {"cpu.burst", "cpu", "cpu.cfs_burst_us"},
+        {"cpu.idle", "cpu", "cpu.idle"},
+        {"cpu.cpus", "cpuset", "cpuset.cpus"},
+        {"cpu.mems", "cpuset", "cpuset.mems"},
+        {"blockIO.weight", "blkio", "blkio.bfq.weight"},
+    };
+    if (memory_v1(e, l) < 0 || put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
+        return -1;
+    return devices_v1(e, l);
+}
+
+static int cpu_v2(struct error *e, const struct limits *l)
+{
+    int64_t shares = json_number(l->resources, "cpu.shares", 0);
+    int64_t quota = json_number(l->resources, "cpu.quota", 0);
+    int64_t period = json_number(l->resources, "cpu.period", 100000);
+    /* Shares 2..262144 onto weights 1..10000, as the OCI runtimes agree. */
+    if (shares >= 2 && put_number(e, l, "cpu", "cpu.weight", 1 + (shares - 2) * 9999 / 262142) < 0)
+        return -1;
+    if (quota == 0 && json_at(l->resources, "cpu.period") == NULL)
+        return 0;
+    char text[64];
+    if (quota > 0)
+        snprintf(text, sizeof text, "%lld %lld", (long long)quota, (long long)period);
+    else
+        snprintf(text, sizeof text, "max %lld", (long long)period);
+    return put(e, l, "cpu", "cpu.max", text);
+}
+
+static int memory_v2(struct error *e, const struct limits *l)
+{
+    int64_t limit = json_number(l->resources, "memory.limit", 0);
+    int64_t swap = json_number(l->resources, "memory.swap", 0);
+    if (limit != 0 && (limit < 0 ? put(e, l, "memory", "memory.max", "max")
+                                 : put_number(e, l, "memory", "memory.max", limit)) < 0)
+        return -1;
+    /* v1 counts memory+swap, v2 swap alone. */
+    if (swap != 0 && (swap < 0 || limit <= 0 || swap < limit
+                          ? put(e, l, "memory", "memory.swap.max", swap < 0 ? "max" : "0")
+                          : put_number(e, l, "memory", "memory.swap.max", swap - limit)) < 0)
+        return -1;
+    return 0;
+}
+
+static int apply_v2(struct error *e, const struct limits *l)
+{
+    static const struct row rows[] = {
+        {"memory.reservation", "memory", "memory.low"},
+        {"cpu.burst", "cpu", "cpu.max.burst"},
+        {"cpu.idle", "cpu", "cpu.idle"},
+        {"cpu.cpus", "cpuset", "cpuset.cpus"},
+        {"cpu.mems", "cpuset", "cpuset.mems"},
+        {"blockIO.weight", "io", "io.bfq.weight"},
+    };
+    if (memory_v2(e, l) < 0 || cpu_v2(e, l) < 0 ||
+        put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
+        return -1;
+    if (json_count(l->resources, "devices") > 0)
+        warn(l, "devices", "cgroup v2 has none, device rules not applied");
+    json_object *unified = json_at(l->resources, "unified");
+    if (unified == NULL)
+        return 0;
+    json_object_object_foreach(unified, file, value)
+    {
+        if (strchr(file, '/') != NULL)
+            return err_set(e, 0, "unified key \"%s\" must be a file name", file);
+        if (put(e, l, "unified", file, json_object_get_string(value)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources,
+                 json_object *warnings)
+{
+    struct limits l = {.cgroup = g, .resources = resources, .warnings = warnings};
+    int64_t pids = json_number(resources, "pids.limit", 0);
+    if (resources == NULL)
+        return 0;
+    if (pids != 0 && (pids < 0 ? put(e, &l, "pids", "pids.max", "max")
+                               : put_number(e, &l, "pids", "pids.max", pids)) < 0)
+        return -1;
+    if (json_count(resources, "hugepageLimits") > 0)
+        warn(&l, "hugetlb", "huge page limits not applied");
+    if (json_at(resources, "network") != NULL)
+        warn(&l, "net_cls", "network class and priority not applied");
+    if (!g->is_v2 && json_at(resources, "unified") != NULL)
+        warn(&l, "unified", "needs cgroup v2, not applied");
+    return g->is_v2 ? apply_v2(e, &l) : apply_v1(e, &l);
+}

@@ -1,0 +1,105 @@
+/* Signalling and deleting containers. */
+#include "container.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* How long a killed container may take to be gone, and its shim to write down how it ended. */
+#define END_WAIT_MS 10000
+
+int container_kill(struct error *e, struct container *c, int number, bool is_for_all)
+{
+    cleanup_json json_object *state = NULL;
+    if (state_read(e, c, &state) < 0)
+        return -1;
+    if (is_for_all)
+        return cgroup_signal_all(e, &c->cgroup, number);
+    cleanup_close int process = state_process(e, c, state);
+    if (process < 0)
+        return -1;
+    if (pidfd_send_signal(process, number, NULL, 0) < 0)
+        return err_set(e, errno, "signal %d to container %s", number, c->id);
+    /* Frozen on v1 it would not die before it is thawed. */
+    if (number == SIGKILL && cgroup_is_frozen(&c->cgroup))
+        return cgroup_freeze(e, &c->cgroup, false);
+    return 0;
+}
+
+void container_forget(struct container *c)
+{
+    cleanup_dir DIR *handle = c->dir == NULL ? NULL : opendir(c->dir);
+    struct dirent *entry;
+    while (handle != NULL && (entry = readdir(handle)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(handle), entry->d_name, 0);
+    if (c->dir != NULL)
+        rmdir(c->dir);
+}
+
+/* The shim closes its socket once it has written exit.json. */
+static void await_shim(struct container *c)
+{
+    struct error ignored;
+    cleanup_close int connection = socket_connect_at(&ignored, c->dir_fd, "shim.sock");
+    struct pollfd gone = {.fd = connection, .events = POLLIN};
+    if (connection < 0)
+        return;
+    char byte;
+    while (poll(&gone, 1, END_WAIT_MS) < 0 && errno == EINTR)
+        continue;
+    (void)!recv(connection, &byte, 1, MSG_DONTWAIT);
+}
+
+static int end_process(struct error *e, struct container *c, int process)
+{
+    struct pollfd gone = {.fd = process, .events = POLLIN};
+    struct error ignored;
+    if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+        return err_set(e, errno, "kill container %s", c->id);
+    (void)cgroup_freeze(&ignored, &c->cgroup, false);
+    int count;
+    do
+        count = poll(&gone, 1, END_WAIT_MS);
+    while (count < 0 && errno == EINTR);
+    if (count == 0)
+        return err_set(e, ETIMEDOUT, "kill container %s", c->id);
+    return 0;
+}
+
+int container_delete(struct error *e, struct container *c, bool is_forced)
+{
+    struct error ignored;
+    cleanup_json json_object *state = NULL;
+    if (state_read(&ignored, c, &state) < 0) {
+        /* Its making was cut short before anything could run outside its cgroups. */
+        if (!is_forced)
+            return err_set(e, 0, "container \"%s\" has no state: delete it with force", c->id);
+        container_forget(c);
+        return 0;
+    }
+    cleanup_close int process = state_process(&ignored, c, state);
+    const char *status = state_status(c, state);
+    if (process >= 0 && !is_forced && strcmp(status, "created") != 0) {
+        err_set(e, 0, "cannot delete container \"%s\" that is not stopped: %s", c->id, status);
+        e->code = EBUSY;
+        return -1;
+    }
+    if (process >= 0 && end_process(e, c, process) < 0)
+        return -1;
+    if (cgroup_remove(e, &c->cgroup) < 0)
+        return -1;
+    await_shim(c);
+    container_forget(c);
+    return 0;
+}

@@ -1,0 +1,250 @@
+/* The host's side of making and starting a container. */
+#include "container.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "namespaces.h"
+#include "state.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define ID_SIZE_MAX 255
+
+static int check_id(struct error *e, const char *id)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+    size_t size = strlen(id);
+    if (size == 0 || size > ID_SIZE_MAX || strspn(id, allowed) != size || *id == '.')
+        return err_set(e, 0, "invalid container id \"%s\"", id);
+    return 0;
+}
+
+int container_open(struct error *e, struct container *c, const char *root, const char *id)
+{
+    *c = (struct container){.root = root, .id = id, .dir_fd = -1};
+    if (check_id(e, id) < 0)
+        return -1;
+    c->dir = text_format("%s/%s", root, id);
+    c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->dir_fd < 0) {
+        int code = errno;
+        if (code == ENOENT)
+            err_set(e, 0, "container \"%s\" does not exist", id);
+        else
+            err_set(e, code, "open %s", c->dir);
+        e->code = code;
+        return -1;
+    }
+    struct error ignored;
+    cleanup_json json_object *state = NULL;
+    if (state_read(&ignored, c, &state) == 0)
+        container_cgroup(c, state);
+    return 0;
+}
+
+int container_make(struct error *e, struct container *c, const char *root, const char *id)
+{
+    if (check_id(e, id) < 0 || make_dirs(e, root, 0700) < 0)
+        return -1;
+    cleanup_free char *dir = text_format("%s/%s", root, id);
+    if (mkdir(dir, 0700) < 0) {
+        int code = errno;
+        if (code == EEXIST)
+            err_set(e, 0, "container with id \"%s\" already exists", id);
+        else
+            err_set(e, code, "mkdir %s", dir);
+        e->code = code;
+        return -1;
+    }
+    c->root = root;
+    c->id = id;
+    c->dir = dir;
+    dir = NULL;
+    c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    c->warnings = json_object_new_array();
+    if (c->dir_fd < 0)
+        return err_set(e, errno, "open %s", c->dir);
+    return 0;
+}
+
+void container_close(struct container *c)
+{
+    close_now(&c->dir_fd);
+    free(c->dir);
+    free(c->bundle);
+    json_object_put(c->config);
+    json_object_put(c->overlay);
+    json_object_put(c->warnings);
+    cgroup_free(&c->cgroup);
+    *c = (struct container){.dir_fd = -1};
+}
+
+int container_check(struct error *e, json_object *config)
+{
+    static const char *const refused[] = {"linux.seccomp",
+                                          "linux.uidMappings",
+                                          "linux.gidMappings",
+                                          "linux.intelRdt",
+                                          "linux.mountLabel",
+                                          "linux.personality",
+                                          "linux.timeOffsets",
+                                          "process.apparmorProfile",
+                                          "process.selinuxLabel",
+                                          "process.scheduler",
+                                          "process.ioPriority",
+                                          "process.execCPUAffinity",
+                                          "vm",
+                                          "windows",
+                                          "solaris",
+                                          "hooks.prestart",
+                                          "hooks.createRuntime",
+                                          "hooks.createContainer",
+                                          "hooks.startContainer",
+                                          "hooks.poststart",
+                                          "hooks.poststop"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        json_object *value = json_at(config, refused[i]);
+        if (value != NULL && *json_text(value, "", "set") != '\0' &&
+            !(json_object_is_type(value, json_type_array) && json_count(value, "") == 0))
+            return err_set(e, 0, "config.json: %s is not supported", refused[i]);
+    }
+    if (json_count(config, "process.args") == 0)
+        return err_set(e, 0, "config.json: process.args must not be empty");
+    if (!namespace_is_new(config, "mount"))
+        return err_set(e, 0, "config.json: a new mount namespace is required");
+    json_object *list = json_at(config, "linux.namespaces");
+    size_t count = json_count(list, "");
+    for (size_t i = 0; i < count; i++) {
+        const char *type = json_text(json_entry(list, i), "type", "");
+        if (namespace_flag(type) == 0)
+            return err_set(e, 0, "config.json: namespace \"%s\" is not supported", type);
+    }
+    return 0;
+}
+
+/* fork into new namespaces, and on v2 into the cgroup. */
+static pid_t clone_process(unsigned int flags, int cgroup_fd)
+{
+    struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
+    if (cgroup_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned int)cgroup_fd;
+    }
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+/* Makes children be born in the config's pid namespace; *own then leads back. */
+static int enter_pid_namespace(struct error *e, json_object *config, int *own)
+{
+    const char *path = namespace_path(config, "pid");
+    if (path == NULL)
+        return 0;
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || *own < 0)
+        return err_set(e, errno, "open namespace %s", path);
+    if (setns(fd, CLONE_NEWPID) < 0)
+        return err_set(e, errno, "join pid namespace %s", path);
+    return 0;
+}
+
+static pid_t fork_init(struct error *e, struct container *c, struct init *init, int host_end)
+{
+    cleanup_close int own_pids = -1, cgroup_fd = -1;
+    if (c->cgroup.is_v2) {
+        cleanup_free char *dir = cgroup_dir(&c->cgroup, NULL);
+        cgroup_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (cgroup_fd < 0)
+            return err_set(e, errno, "open %s", dir);
+    }
+    if (enter_pid_namespace(e, c->config, &own_pids) < 0)
+        return -1;
+    pid_t pid = clone_process(namespaces_new(c->config), cgroup_fd);
+    int code = errno;
+    if (pid == 0) {
+        close(host_end);
+        init_run(init);
+    }
+    if (own_pids >= 0 && setns(own_pids, CLONE_NEWPID) < 0)
+        return err_set(e, errno, "return to own pid namespace");
+    return pid < 0 ? err_set(e, code, "make the container's process") : pid;
+}
+
+static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
+{
+    /* sync 1 */
+    if ((!c->cgroup.is_v2 && cgroup_enter(e, &c->cgroup, launch->pid) < 0) ||
+        sync_send(e, host_end, SYNC_CGROUP) < 0)
+        return -1;
+    /* sync 2 */
+    if (sync_expect_ready(e, host_end, &launch->console) < 0)
+        return -1;
+    if (state_write(e, c, launch->pid) < 0)
+        return -1;
+    return sync_send(e, host_end, SYNC_EXECUTE); /* sync 3 */
+}
+
+int container_launch(struct error *e, struct container *c, struct launch *launch)
+{
+    cleanup_close int listener = -1;
+    int pair[2];
+    launch->console = launch->failure = -1;
+    if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 || cgroup_make(e, &c->cgroup) < 0 ||
+        cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
+        return -1;
+    if (launch->waits_for_start && (listener = socket_listen_at(e, c->dir_fd, "start.sock")) < 0)
+        return -1;
+    if (sync_pair(e, pair) < 0)
+        return -1;
+    cleanup_close int host_end = pair[0], init_end = pair[1];
+    struct init init = {.container = c, .launch = launch, .sync = init_end, .listener = listener};
+    launch->pid = fork_init(e, c, &init, host_end);
+    if (launch->pid < 0)
+        return -1;
+    close_now(&init_end);
+    if (finish_launch(e, c, launch, host_end) < 0) {
+        /* Its own message tells more than ours about a broken connection. */
+        struct error told = {0};
+        if (e->code == EPIPE && sync_expect_end(&told, host_end) < 0)
+            *e = told;
+        kill(launch->pid, SIGKILL);
+        waitpid(launch->pid, NULL, 0);
+        return -1;
+    }
+    launch->failure = steal_fd(&host_end);
+    return 0;
+}
+
+int container_started(struct error *e, int failure_fd)
+{
+    return sync_expect_end(e, failure_fd);
+}
+
+int container_start(struct error *e, struct container *c)
+{
+    cleanup_json json_object *state = NULL;
+    if (state_read(e, c, &state) < 0)
+        return -1;
+    const char *status = state_status(c, state);
+    if (strcmp(status, "created") != 0)
+        return err_set(e, EBUSY, "cannot start container \"%s\": it is %s", c->id, status);
+    cleanup_close int connection = socket_connect_at(e, c->dir_fd, "start.sock");
+    if (connection < 0)
+        return -1;
+    unlinkat(c->dir_fd, "start.sock", 0);
+    if (state_mark_started(e, c) < 0)
+        return -1;
+    return sync_expect_end(e, connection);
+}

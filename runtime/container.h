@@ -1,0 +1,78 @@
+/*
+ * A container and the messages between the host side (container.c) and its first process (init.c).
+ * State directory: <root>/<id>/ with state.json, start.sock (until started), exit.json (once it has
+ * ended).
+ */
+#ifndef MINI_CONTAINER_H
+#define MINI_CONTAINER_H
+
+#include "cgroup.h"
+#include "error.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct container {
+    const char *root; /* directory of all containers' states */
+    const char *id;
+    char *dir; /* <root>/<id> */
+    int dir_fd;
+    char *bundle;
+    json_object *config;
+    json_object *overlay; /* {lower, upper, work}, or NULL for a root file system that is there */
+    json_object *warnings;
+    struct cgroup cgroup;
+};
+
+/* What the first process is given besides its config. */
+struct launch {
+    bool waits_for_start; /* created: executes when start.sock is connected to; else at once */
+    int stdio[3];         /* -1 = keep the inherited one; unused with a terminal */
+    int console;          /* result: the terminal's master, or -1 */
+    int failure; /* result of launch without waiting: reads the reason why exec failed, or end of
+                    file */
+    pid_t pid;   /* result */
+};
+
+/*
+ * Synchronisation with the first process, over one socket pair:
+ *  sync 1  host → init: you are in your cgroups
+ *  sync 2  init → host: set up (after the terminal's master, when there is one), or a struct error
+ *  sync 3  host → init: the state is on disk, execute (or wait for start)
+ *  sync 4  init → host: closed by a successful exec, or a struct error
+ */
+#define SYNC_CGROUP 'C'
+#define SYNC_CONSOLE 'T'
+#define SYNC_READY 'R'
+#define SYNC_EXECUTE 'X'
+#define SYNC_ERROR 'E'
+
+int container_open(struct error *e, struct container *c, const char *root, const char *id);
+/* Makes the state directory; fails when the id is in use. The config is set by then. */
+int container_make(struct error *e, struct container *c, const char *root, const char *id);
+void container_close(struct container *c);
+/* Refuses what is not built, by name. */
+int container_check(struct error *e, json_object *config);
+/* Makes cgroups and the first process; the state file is written. On failure nothing is left but
+ * the directory. */
+int container_launch(struct error *e, struct container *c, struct launch *launch);
+/* Waits for the outcome of exec: 0, or -1 with the reason. */
+int container_started(struct error *e, int failure_fd);
+int container_start(struct error *e, struct container *c);
+int container_kill(struct error *e, struct container *c, int signal, bool is_for_all);
+/* Removes cgroups, left processes and the state directory; kills it first when forced. */
+int container_delete(struct error *e, struct container *c, bool is_forced);
+/* Removes the state directory. */
+void container_forget(struct container *c);
+
+/* Runs in the new process: sets it up and executes the program; never returns. */
+struct init {
+    struct container *container;
+    const struct launch *launch;
+    int sync;
+    int listener; /* start.sock, or -1 */
+};
+_Noreturn void init_run(struct init *init);
+
+#endif

@@ -1,0 +1,113 @@
+#include "exec.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "process.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+
+#define SYNC_FD 3
+
+json_object *exec_process(json_object *config, json_object *request)
+{
+    static const char *const replaced[] = {"args", "env", "cwd", "user", "consoleSize"};
+    json_object *own = json_at(config, "process"), *process = json_object_new_object();
+    if (own != NULL) {
+        json_object_object_foreach(own, key, value)
+            json_object_object_add(process, key, json_object_get(value));
+    }
+    for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++)
+        if (json_at(request, replaced[i]) != NULL)
+            json_object_object_add(process, replaced[i],
+                                   json_object_get(json_at(request, replaced[i])));
+    json_object_object_add(process, "terminal",
+                           json_object_new_boolean(json_flag(request, "hasTerminal", false)));
+    json_object *more = json_at(request, "process");
+    if (more != NULL) {
+        json_object_object_foreach(more, key, value)
+            json_object_object_add(process, key, json_object_get(value));
+    }
+    return process;
+}
+
+static int join(struct error *e, const struct container *c, int pidfd)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
+        return err_set(e, errno, "begin process");
+    /* Before the cgroup namespace: it is entered as a member. */
+    if (cgroup_enter(e, &c->cgroup, getpid()) < 0)
+        return -1;
+    if (setns(pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) <
+        0)
+        return err_set(e, errno, "join the container's namespaces");
+    return 0;
+}
+
+static int set_up(struct error *e, const struct exec *exec, int *sync, char **program)
+{
+    if (json_flag(exec->process, "terminal", false)) {
+        cleanup_close int master = process_terminal(e, exec->process);
+        if (master < 0)
+            return -1;
+        if (fd_send(*sync, master) < 0)
+            return err_set(e, errno, "send terminal");
+    } else if (process_stdio(e, exec->stdio) < 0) {
+        return -1;
+    }
+    /* No fd of the host may be reachable when the working directory is entered. */
+    if (*sync != SYNC_FD && dup3(*sync, SYNC_FD, O_CLOEXEC) < 0)
+        return err_set(e, errno, "move socket");
+    *sync = SYNC_FD;
+    if (close_range(SYNC_FD + 1, UINT_MAX, 0) < 0)
+        return err_set(e, errno, "close other fds");
+    return process_become(e, exec->process, program);
+}
+
+static _Noreturn void run(const struct container *c, const struct exec *exec, int pidfd, int sync)
+{
+    struct error e = {0};
+    char *program = NULL;
+    prctl(PR_SET_NAME, "mini-exec", 0, 0, 0);
+    if (join(&e, c, pidfd) == 0 && set_up(&e, exec, &sync, &program) == 0) {
+        process_reset_signals();
+        process_execute(&e, exec->process, program);
+    }
+    sync_send_error(sync, &e);
+    _exit(e.code == ENOENT ? 127 : 126);
+}
+
+int exec_launch(struct error *e, struct container *c, pid_t container_pid, struct exec *exec)
+{
+    int pair[2];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)container_pid);
+    cleanup_close int pidfd = pidfd_open(container_pid, 0);
+    cleanup_close int pids = open(path, O_RDONLY | O_CLOEXEC);
+    cleanup_close int own_pids = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (pidfd < 0 || pids < 0 || own_pids < 0)
+        return err_set(e, errno, "container %s is not running", c->id);
+    if (sync_pair(e, pair) < 0)
+        return -1;
+    cleanup_close int host_end = pair[0], child_end = pair[1];
+    if (setns(pids, CLONE_NEWPID) < 0)
+        return err_set(e, errno, "join the container's pid namespace");
+    exec->pid = fork();
+    int code = errno;
+    if (exec->pid == 0)
+        run(c, exec, pidfd, child_end);
+    if (setns(own_pids, CLONE_NEWPID) < 0)
+        return err_set(e, errno, "return to own pid namespace");
+    if (exec->pid < 0)
+        return err_set(e, code, "make process in container %s", c->id);
+    exec->failure = steal_fd(&host_end);
+    return 0;
+}

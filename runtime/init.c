@@ -1,0 +1,178 @@
+/* The first process of a container, from its birth to exec. */
+#include "clean.h"
+#include "container.h"
+#include "io.h"
+#include "json.h"
+#include "mounts.h"
+#include "namespaces.h"
+#include "process.h"
+#include "sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* Where the two sockets are kept once all other fds are closed. */
+#define SYNC_FD 3
+#define LISTENER_FD 4
+
+/* sync 1, at the latest moment: entering cgroups is slow on v1, so the mounts are made meanwhile.
+ */
+static int await_cgroup(struct error *e, struct init *init, bool *is_inside)
+{
+    if (*is_inside)
+        return 0;
+    if (sync_expect(e, init->sync, SYNC_CGROUP) < 0)
+        return -1;
+    if (namespace_is_new(init->container->config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
+        return err_set(e, errno, "make cgroup namespace");
+    *is_inside = true;
+    return 0;
+}
+
+static int set_up_root(struct error *e, struct init *init)
+{
+    struct container *c = init->container;
+    cleanup_free char *root_path = NULL;
+    cleanup_close int root_fd = mounts_root(e, c, &root_path);
+    if (root_fd < 0)
+        return -1;
+    json_object *mounts = json_at(c->config, "mounts");
+    size_t count = json_count(mounts, "");
+    bool is_inside = false;
+    for (size_t i = 0; i < count; i++) {
+        json_object *entry = json_entry(mounts, i);
+        if (strncmp(json_text(entry, "type", ""), "cgroup", 6) == 0 &&
+            await_cgroup(e, init, &is_inside) < 0)
+            return -1;
+        if (mounts_one(e, c, root_fd, entry) < 0)
+            return -1;
+    }
+    if (devices_make(e, root_fd, c->config) < 0 || await_cgroup(e, init, &is_inside) < 0)
+        return -1;
+    return mounts_pivot(e, root_fd);
+}
+
+static int set_names(struct error *e, json_object *config)
+{
+    const char *host = json_text(config, "hostname", ""),
+               *domain = json_text(config, "domainname", "");
+    if (*host != '\0' && sethostname(host, strlen(host)) < 0)
+        return err_set(e, errno, "set hostname %s", host);
+    if (*domain != '\0' && setdomainname(domain, strlen(domain)) < 0)
+        return err_set(e, errno, "set domain name %s", domain);
+    return 0;
+}
+
+static int set_sysctls(struct error *e, json_object *config)
+{
+    json_object *sysctls = json_at(config, "linux.sysctl");
+    if (sysctls == NULL)
+        return 0;
+    json_object_object_foreach(sysctls, key, value)
+    {
+        cleanup_free char *path = text_format("/proc/sys/%s", key);
+        for (char *dot = path + strlen("/proc/sys/"); *dot != '\0'; dot++)
+            *dot = *dot == '.' ? '/' : *dot;
+        if (strstr(path, "..") != NULL || file_write(e, path, json_object_get_string(value)) < 0)
+            return err_wrap(e, "sysctl %s", key);
+    }
+    return 0;
+}
+
+static int set_up_terminal(struct error *e, struct init *init)
+{
+    cleanup_close int master = process_terminal(e, json_at(init->container->config, "process"));
+    if (master < 0)
+        return -1;
+    char name[64];
+    if (ttyname_r(0, name, sizeof name) != 0)
+        return err_set(e, errno, "name of terminal");
+    cleanup_close int console =
+        open("/dev/console", O_CREAT | O_RDONLY | O_CLOEXEC | O_NOCTTY, 0666);
+    if (console < 0 && errno != ENXIO && errno != EIO)
+        return err_set(e, errno, "make /dev/console");
+    if (mount(name, "/dev/console", NULL, MS_BIND, NULL) < 0)
+        return err_set(e, errno, "bind %s at /dev/console", name);
+    if (fd_send(init->sync, master) < 0)
+        return err_set(e, errno, "send terminal");
+    return 0;
+}
+
+/* No fd of the host may be reachable when the working directory is entered: only the two sockets
+ * stay. */
+static int keep_sockets(struct error *e, struct init *init)
+{
+    int sync = fcntl(init->sync, F_DUPFD_CLOEXEC, 10);
+    int listener = init->listener < 0 ? -1 : fcntl(init->listener, F_DUPFD_CLOEXEC, 10);
+    if (sync < 0 || (init->listener >= 0 && listener < 0))
+        return err_set(e, errno, "move sockets");
+    if (dup3(sync, SYNC_FD, O_CLOEXEC) < 0 ||
+        (listener >= 0 && dup3(listener, LISTENER_FD, O_CLOEXEC) < 0))
+        return err_set(e, errno, "move sockets");
+    init->sync = SYNC_FD;
+    init->listener = listener < 0 ? -1 : LISTENER_FD;
+    if (close_range(listener < 0 ? LISTENER_FD : LISTENER_FD + 1, UINT_MAX, 0) < 0)
+        return err_set(e, errno, "close other fds");
+    return 0;
+}
+
+static int set_up(struct error *e, struct init *init, char **program)
+{
+    json_object *config = init->container->config;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
+        return err_set(e, errno, "begin container process");
+    prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
+    if (namespaces_join(e, config) < 0 || set_up_root(e, init) < 0 || set_names(e, config) < 0 ||
+        set_sysctls(e, config) < 0)
+        return -1;
+    if (json_flag(config, "process.terminal", false) ? set_up_terminal(e, init) < 0
+                                                     : process_stdio(e, init->launch->stdio) < 0)
+        return -1;
+    if (mounts_finish(e, config) < 0 || keep_sockets(e, init) < 0)
+        return -1;
+    return process_become(e, json_at(config, "process"), program);
+}
+
+/* The connection on which `start` waits for the outcome; whoever connects starts it. */
+static int await_start(struct error *e, int listener)
+{
+    int connection;
+    do
+        connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (connection < 0 && errno == EINTR);
+    if (connection < 0)
+        return err_set(e, errno, "wait for start");
+    close(listener);
+    return connection;
+}
+
+_Noreturn void init_run(struct init *init)
+{
+    struct error e = {0};
+    char *program = NULL;
+    json_object *process = json_at(init->container->config, "process");
+    int channel = init->sync;
+    int result = set_up(&e, init, &program);
+    channel = init->sync;
+    if (result == 0)
+        result = sync_send(&e, channel, SYNC_READY); /* sync 2 */
+    if (result == 0)
+        result = sync_expect(&e, channel, SYNC_EXECUTE); /* sync 3 */
+    if (result == 0 && init->listener >= 0) {
+        close(channel);
+        channel = result = await_start(&e, init->listener);
+    }
+    if (result >= 0) {
+        process_reset_signals();
+        process_execute(&e, process, program);
+    }
+    sync_send_error(channel, &e); /* sync 2 or 4 */
+    _exit(e.code == ENOENT ? 127 : 126);
+}

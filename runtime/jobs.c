@@ -1,0 +1,136 @@
+/* The daemon's verbs about containers, and the table of all its verbs. */
+#include "jobs.h"
+#include "clean.h"
+#include "container.h"
+#include "io.h"
+#include "json.h"
+#include "serve.h"
+#include "shim.h"
+#include "state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+static int job_create(struct error *e, struct job *job)
+{
+    (void)e;
+    shim_request(job->connection, job->run_dir, job->request, false);
+}
+
+static int job_run(struct error *e, struct job *job)
+{
+    (void)e;
+    shim_request(job->connection, job->run_dir, job->request, true);
+}
+
+static int open_container(struct error *e, struct job *job, struct container *c)
+{
+    return container_open(e, c, job->root, json_text(job->request, "id", ""));
+}
+
+static int job_start(struct error *e, struct job *job)
+{
+    struct container c;
+    if (open_container(e, job, &c) < 0 || container_start(e, &c) < 0)
+        return -1;
+    return state_describe(e, &c, &job->result);
+}
+
+static int job_kill(struct error *e, struct job *job)
+{
+    struct container c;
+    if (open_container(e, job, &c) < 0)
+        return -1;
+    return container_kill(e, &c, (int)json_number(job->request, "signal", 15),
+                          json_flag(job->request, "isForAll", false));
+}
+
+static int job_delete(struct error *e, struct job *job)
+{
+    struct container c;
+    if (open_container(e, job, &c) < 0)
+        return e->code == ENOENT ? 0 : -1;
+    return container_delete(e, &c, json_flag(job->request, "isForced", false));
+}
+
+static int job_state(struct error *e, struct job *job)
+{
+    struct container c;
+    if (open_container(e, job, &c) < 0)
+        return -1;
+    return state_describe(e, &c, &job->result);
+}
+
+int containers_list(struct error *e, const char *root, json_object **list)
+{
+    cleanup_dir DIR *handle = opendir(root);
+    struct dirent *entry;
+    *list = json_object_new_array();
+    if (handle == NULL)
+        return errno == ENOENT ? 0 : err_set(e, errno, "open %s", root);
+    while ((entry = readdir(handle)) != NULL) {
+        struct container c;
+        struct error ignored;
+        json_object *state = NULL;
+        if (entry->d_name[0] == '.')
+            continue;
+        /* Being made or deleted right now: not there. */
+        if (container_open(&ignored, &c, root, entry->d_name) == 0 &&
+            state_describe(&ignored, &c, &state) == 0)
+            json_object_array_add(*list, state);
+        container_close(&c);
+    }
+    return 0;
+}
+
+static int job_list(struct error *e, struct job *job)
+{
+    return containers_list(e, job->root, &job->result);
+}
+
+static int job_pause(struct error *e, struct job *job)
+{
+    struct container c;
+    return open_container(e, job, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, true);
+}
+
+static int job_resume(struct error *e, struct job *job)
+{
+    struct container c;
+    return open_container(e, job, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, false);
+}
+
+static int job_update(struct error *e, struct job *job)
+{
+    struct container c;
+    if (open_container(e, job, &c) < 0)
+        return -1;
+    json_object *warnings = json_object_new_array();
+    job->result = json_object_new_object();
+    json_object_object_add(job->result, "warnings", warnings);
+    return cgroup_limit(e, &c.cgroup, json_at(job->request, "resources"), warnings);
+}
+
+static int job_processes(struct error *e, struct job *job)
+{
+    struct container c;
+    return open_container(e, job, &c) < 0 ? -1 : cgroup_processes(e, &c.cgroup, &job->result);
+}
+
+static const struct job_row rows[] = {
+    {"create", job_create},       {"run", job_run},
+    {"start", job_start},         {"kill", job_kill},
+    {"delete", job_delete},       {"state", job_state},
+    {"list", job_list},           {"pause", job_pause},
+    {"resume", job_resume},       {"update", job_update},
+    {"processes", job_processes},
+};
+
+const struct job_row *job_find(const char *verb)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].verb, verb) == 0)
+            return &rows[i];
+    return NULL;
+}

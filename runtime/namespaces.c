@@ -1,0 +1,68 @@
+#include "namespaces.h"
+
+#include "clean.h"
+#include "json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+
+static const struct {
+    const char *type;
+    int flag;
+} kinds[] = {{"pid", CLONE_NEWPID}, {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},
+             {"uts", CLONE_NEWUTS}, {"mount", CLONE_NEWNS},    {"cgroup", CLONE_NEWCGROUP}};
+
+int namespace_flag(const char *type)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].type, type) == 0)
+            return kinds[i].flag;
+    return 0;
+}
+
+static json_object *find(json_object *config, const char *type)
+{
+    json_object *list = json_at(config, "linux.namespaces");
+    size_t count = json_count(list, "");
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(json_text(json_entry(list, i), "type", ""), type) == 0)
+            return json_entry(list, i);
+    return NULL;
+}
+
+const char *namespace_path(json_object *config, const char *type)
+{
+    const char *path = json_text(find(config, type), "path", "");
+    return *path == '\0' ? NULL : path;
+}
+
+int namespace_is_new(json_object *config, const char *type)
+{
+    return find(config, type) != NULL && namespace_path(config, type) == NULL;
+}
+
+unsigned int namespaces_new(json_object *config)
+{
+    unsigned int flags = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].flag != CLONE_NEWCGROUP && namespace_is_new(config, kinds[i].type))
+            flags |= (unsigned int)kinds[i].flag;
+    return flags;
+}
+
+int namespaces_join(struct error *e, json_object *config)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *path = namespace_path(config, kinds[i].type);
+        if (path == NULL || kinds[i].flag == CLONE_NEWPID)
+            continue;
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return err_set(e, errno, "open namespace %s", path);
+        if (setns(fd, kinds[i].flag) < 0)
+            return err_set(e, errno, "join %s namespace %s", kinds[i].type, path);
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* OCI linux.namespaces: which are made, which are joined. */
+#ifndef MINI_NAMESPACES_H
+#define MINI_NAMESPACES_H
+
+#include "error.h"
+
+#include <json-c/json.h>
+
+/* The clone flag of an OCI namespace type, or 0. */
+int namespace_flag(const char *type);
+/* Clone flags of those that the config wants new, without the cgroup namespace. */
+unsigned int namespaces_new(json_object *config);
+/* Path of the namespace of this type to be joined; NULL = it is made or the host's. */
+const char *namespace_path(json_object *config, const char *type);
+/* True when the config lists the type without a path. */
+int namespace_is_new(json_object *config, const char *type);
+/* Joins all that have a path, besides the pid namespace. */
+int namespaces_join(struct error *e, json_object *config);
+
+#endif

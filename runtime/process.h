@@ -1,0 +1,27 @@
+/* Turning the current process into one of a container: user, capabilities, limits, directory,
+ * program. */
+#ifndef MINI_PROCESS_H
+#define MINI_PROCESS_H
+
+#include "error.h"
+
+#include <json-c/json.h>
+
+/* Opens a terminal in the container's devpts, makes it stdio and the controlling terminal; returns
+ * its master. */
+int process_terminal(struct error *e, json_object *process);
+
+/* Puts these fds at 0, 1 and 2; -1 keeps what is there. */
+int process_stdio(struct error *e, const int stdio[3]);
+
+/* Finds the program, sets limits, user, capabilities and directory. *path: what to execute (in new
+ * memory). */
+int process_become(struct error *e, json_object *process, char **path);
+
+/* Executes; returns only when that failed. */
+int process_execute(struct error *e, json_object *process, const char *path);
+
+/* After fork: signals as a program expects them. */
+void process_reset_signals(void);
+
+#endif

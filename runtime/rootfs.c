@@ -1,0 +1,178 @@
+/* Device nodes, the pivot, and what is done to the root after it. */
+#include "mounts.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "rootpath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+static int make_node(struct error *e, int root_fd, const char *path, mode_t mode, dev_t number,
+                     uid_t uid, gid_t gid)
+{
+    const char *name;
+    cleanup_close int parent = root_make_parent(e, root_fd, path, &name);
+    if (parent < 0)
+        return -1;
+    if (mknodat(parent, name, mode, number) < 0) {
+        struct stat info;
+        if (errno == EEXIST && fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (info.st_mode & S_IFMT) == (mode & S_IFMT) && info.st_rdev == number)
+            return 0;
+        return err_set(e, errno, "make device %s", path);
+    }
+    if (fchmodat(parent, name, mode & 07777, 0) < 0 ||
+        fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_set(e, errno, "set owner and mode of %s", path);
+    return 0;
+}
+
+static int default_devices(struct error *e, int root_fd)
+{
+    static const struct {
+        const char *path;
+        unsigned int major, minor;
+    } nodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+    static const struct {
+        const char *path, *to;
+    } links[] = {{"/dev/fd", "/proc/self/fd"},       {"/dev/stdin", "/proc/self/fd/0"},
+                 {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
+                 {"/dev/core", "/proc/kcore"},       {"/dev/ptmx", "pts/ptmx"}};
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+        if (make_node(e, root_fd, nodes[i].path, S_IFCHR | 0666,
+                      makedev(nodes[i].major, nodes[i].minor), 0, 0) < 0)
+            return -1;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        const char *name;
+        cleanup_close int parent = root_make_parent(e, root_fd, links[i].path, &name);
+        if (parent < 0)
+            return -1;
+        if (symlinkat(links[i].to, parent, name) < 0 && errno != EEXIST)
+            return err_set(e, errno, "make link %s", links[i].path);
+    }
+    return 0;
+}
+
+/* A host's /dev that was bound in has its own nodes, which are the host's to keep. */
+static bool has_own_dev(json_object *config)
+{
+    json_object *mounts = json_at(config, "mounts");
+    size_t count = json_count(mounts, "");
+    bool is_own = true;
+    for (size_t i = 0; i < count; i++) {
+        struct mount_options o;
+        struct error ignored;
+        json_object *mount_ = json_entry(mounts, i);
+        if (strcmp(json_text(mount_, "destination", ""), "/dev") == 0 &&
+            mount_options_parse(&ignored, mount_, &o) == 0)
+            is_own = !o.is_bind;
+    }
+    return is_own;
+}
+
+int devices_make(struct error *e, int root_fd, json_object *config)
+{
+    mode_t mask = umask(0);
+    int result = has_own_dev(config) ? default_devices(e, root_fd) : 0;
+    json_object *devices = json_at(config, "linux.devices");
+    size_t count = json_count(devices, "");
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        json_object *device = json_entry(devices, i);
+        const char *type = json_text(device, "type", "");
+        mode_t kind = *type == 'b' ? S_IFBLK : *type == 'p' ? S_IFIFO : S_IFCHR;
+        if (strlen(type) != 1 || strchr("bcup", *type) == NULL) {
+            result = err_set(e, 0, "unknown device type \"%s\"", type);
+            break;
+        }
+        result =
+            make_node(e, root_fd, json_text(device, "path", ""),
+                      kind | (mode_t)json_number(device, "fileMode", 0666),
+                      makedev((unsigned int)json_number(device, "major", 0),
+                              (unsigned int)json_number(device, "minor", 0)),
+                      (uid_t)json_number(device, "uid", 0), (gid_t)json_number(device, "gid", 0));
+    }
+    umask(mask);
+    return result;
+}
+
+int mounts_pivot(struct error *e, int root_fd)
+{
+    /* The old root ends up on top of the new one and is then detached: no directory for it is
+     * needed. */
+    if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+        return err_set(e, errno, "pivot_root");
+    if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+        return err_set(e, errno, "make old root a slave");
+    if (umount2(".", MNT_DETACH) < 0)
+        return err_set(e, errno, "detach old root");
+    if (chdir("/") < 0)
+        return err_set(e, errno, "chdir to /");
+    return 0;
+}
+
+/* Remounts with more flags, keeping those that are there. */
+static int remount_readonly(struct error *e, const char *path)
+{
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (mount_setattr(AT_FDCWD, path, 0, &attributes, sizeof attributes) < 0)
+        return err_set(e, errno, "make %s read-only", path);
+    return 0;
+}
+
+static int readonly_path(struct error *e, const char *path)
+{
+    if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+        return errno == ENOENT ? 0 : err_set(e, errno, "bind %s", path);
+    return remount_readonly(e, path);
+}
+
+static int mask_path(struct error *e, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) < 0)
+        return errno == ENOENT || errno == EACCES ? 0 : err_set(e, errno, "stat %s", path);
+    int result = S_ISDIR(info.st_mode)
+                     ? mount("tmpfs", path, "tmpfs", MS_RDONLY, "nr_blocks=1,nr_inodes=1")
+                     : mount("/dev/null", path, NULL, MS_BIND, NULL);
+    return result < 0 ? err_set(e, errno, "mask %s", path) : 0;
+}
+
+int mounts_finish(struct error *e, json_object *config)
+{
+    static const struct {
+        const char *name;
+        unsigned long flags;
+    } kinds[] = {{"shared", MS_SHARED},
+                 {"rshared", MS_SHARED | MS_REC},
+                 {"slave", MS_SLAVE},
+                 {"rslave", MS_SLAVE | MS_REC},
+                 {"unbindable", MS_UNBINDABLE}};
+    const char *propagation = json_text(config, "linux.rootfsPropagation", "");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, propagation) == 0 &&
+            mount(NULL, "/", NULL, kinds[i].flags, NULL) < 0)
+            return err_set(e, errno, "set propagation of the root");
+    if (json_flag(config, "root.readonly", false) && remount_readonly(e, "/") < 0)
+        return -1;
+    json_object *readonly = json_at(config, "linux.readonlyPaths");
+    json_object *masked = json_at(config, "linux.maskedPaths");
+    size_t readonly_count = json_count(readonly, ""), masked_count = json_count(masked, "");
+    for (size_t i = 0; i < readonly_count; i++)
+        if (readonly_path(e, json_entry_text(readonly, i)) < 0)
+            return -1;
+    for (size_t i = 0; i < masked_count; i++)
+        if (mask_path(e, json_entry_text(masked, i)) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * The daemon: one connection per request at <run dir>/runtime.sock, one process per connection. The
+ * first line is the request, JSON {verb, …}; the answer is one line, {result} or {error: {code,
+ * message}}. Some verbs go on with raw bytes on the same connection. It holds no state. Sync with
+ * pkg/runtime/daemon.ts.
+ */
+#ifndef MINI_SERVE_H
+#define MINI_SERVE_H
+
+#include "error.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+/* Bytes that one answered request line may have. */
+#define REQUEST_SIZE_MAX ((size_t)16 << 20)
+
+struct job {
+    int connection;
+    const char *run_dir;
+    char *root; /* <run dir>/containers */
+    json_object *request;
+    json_object *result; /* to be answered; NULL = {} */
+    const char *rest;    /* bytes of the connection that were read beyond the request line */
+    size_t rest_size;
+};
+
+struct job_row {
+    const char *verb;
+    int (*run)(struct error *e, struct job *job);
+};
+const struct job_row *job_find(const char *verb);
+
+/* Serves until killed, or until standard input ends when follows_stdin. Returns only on failure or
+ * that end. */
+int serve(struct error *e, const char *run_dir, bool follows_stdin);
+
+void reply_result(int connection, json_object *result);
+void reply_error(int connection, const struct error *e);
+
+#endif

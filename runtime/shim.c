@@ -1,0 +1,127 @@
+/* From a create or run request to a running shim. */
+#include "shim.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "serve.h"
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static int prepare(struct error *e, struct shim *shim, const char *run_dir, json_object *request)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &child, NULL) < 0 ||
+        (shim->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+        return err_set(e, errno, "watch for ended processes");
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        return err_set(e, errno, "become subreaper");
+    prctl(PR_SET_NAME, "mini-shim", 0, 0, 0);
+    setsid();
+    shim->exits_dir = text_format("%s/exits", run_dir);
+    if (make_dirs(e, shim->exits_dir, 0700) < 0)
+        return -1;
+    struct container *c = &shim->container;
+    c->bundle = text_format("%s", json_text(request, "bundle", "/"));
+    c->config = json_object_get(json_at(request, "config"));
+    c->overlay = json_object_get(json_at(request, "overlay"));
+    shim->is_stdin_once = json_flag(request, "isStdinOnce", false);
+    shim->listener = socket_listen_at(e, c->dir_fd, "shim.sock");
+    if (shim->listener < 0)
+        return -1;
+    fd_set_blocking(shim->listener, false);
+    log_open(&shim->log, json_at(request, "log"));
+    return container_check(e, c->config);
+}
+
+static int launch(struct error *e, struct shim *shim, json_object *request, bool starts)
+{
+    struct launch launch = {.waits_for_start = !starts, .stdio = {-1, -1, -1}, .console = -1};
+    struct program *program = shim->main = program_new(shim);
+    program->has_terminal = json_flag(shim->container.config, "process.terminal", false);
+    if (!program->has_terminal &&
+        program_pipes(e, program, json_flag(request, "hasStdin", false), launch.stdio) < 0)
+        return -1;
+    int result = container_launch(e, &shim->container, &launch);
+    for (int fd = 0; fd < 3; fd++)
+        close_now(&launch.stdio[fd]);
+    if (result < 0)
+        return -1;
+    cleanup_close int failure = launch.failure;
+    program->pid = launch.pid;
+    if (launch.console >= 0)
+        program_hold_terminal(program, launch.console);
+    time_text(program->started);
+    if (!starts)
+        return 0;
+    if (container_started(e, failure) < 0) {
+        waitpid(launch.pid, NULL, 0);
+        return -1;
+    }
+    return state_mark_started(e, &shim->container);
+}
+
+/* A container that could not be made leaves nothing. */
+static void undo(struct shim *shim)
+{
+    struct error ignored;
+    if (shim->container.cgroup.path != NULL)
+        (void)cgroup_remove(&ignored, &shim->container.cgroup);
+    container_forget(&shim->container);
+}
+
+/* Only what execs need is kept, so that an idle shim stays small. */
+static void shrink(struct shim *shim)
+{
+    struct container *c = &shim->container;
+    json_object *small = json_object_new_object(), *linux_part = json_object_new_object();
+    json_object *namespaces = json_at(c->config, "linux.namespaces");
+    json_object_object_add(small, "process", json_object_get(json_at(c->config, "process")));
+    json_object_object_add(linux_part, "namespaces", json_object_get(namespaces));
+    json_object_object_add(small, "linux", linux_part);
+    json_object_put(c->config);
+    c->config = small;
+    json_object_put(c->overlay);
+    c->overlay = NULL;
+    malloc_trim(0);
+}
+
+_Noreturn void shim_request(int connection, const char *run_dir, json_object *request, bool starts)
+{
+    struct error e = {0};
+    struct shim shim = {.signals = -1, .listener = -1, .container = {.dir_fd = -1}};
+    cleanup_free char *root = text_format("%s/containers", run_dir);
+    cleanup_free char *id = text_format("%s", json_text(request, "id", ""));
+    cleanup_json json_object *answer = NULL;
+    if (container_make(&e, &shim.container, root, id) < 0) {
+        reply_error(connection, &e);
+        _exit(1);
+    }
+    if (prepare(&e, &shim, run_dir, request) < 0 || launch(&e, &shim, request, starts) < 0 ||
+        state_describe(&e, &shim.container, &answer) < 0) {
+        undo(&shim);
+        reply_error(connection, &e);
+        _exit(1);
+    }
+    json_object_object_add(answer, "warnings", json_object_get(shim.container.warnings));
+    reply_result(connection, answer);
+    close(connection);
+    json_object_put(answer);
+    answer = NULL;
+    json_object_put(request);
+    shrink(&shim);
+    shim_loop(&shim);
+    _exit(0);
+}

@@ -1,0 +1,200 @@
+/* Verbs of the command line that ask or tell an existing container something. */
+#include "cli.h"
+
+#include "caps.h"
+#include "clean.h"
+#include "container.h"
+#include "io.h"
+#include "jobs.h"
+#include "json.h"
+#include "mounts.h"
+#include "serve.h"
+#include "state.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static void print_json(json_object *object)
+{
+    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+static int open_container(struct error *e, struct cli *cli, struct container *c)
+{
+    return container_open(e, c, cli->root, cli->args[0]);
+}
+
+int verb_serve(struct error *e, struct cli *cli)
+{
+    return serve(e, cli->run_dir, cli->follows_stdin);
+}
+
+int verb_start(struct error *e, struct cli *cli)
+{
+    struct container c;
+    return open_container(e, cli, &c) < 0 ? -1 : container_start(e, &c);
+}
+
+int verb_state(struct error *e, struct cli *cli)
+{
+    struct container c;
+    json_object *state = NULL;
+    if (open_container(e, cli, &c) < 0 || state_describe(e, &c, &state) < 0)
+        return -1;
+    print_json(state);
+    return 0;
+}
+
+int verb_list(struct error *e, struct cli *cli)
+{
+    json_object *list = NULL;
+    if (containers_list(e, cli->root, &list) < 0)
+        return -1;
+    if (strcmp(cli->format, "json") == 0) {
+        print_json(list);
+        return 0;
+    }
+    size_t count = json_count(list, "");
+    printf("%-40s %-8s %-8s %s\n", "ID", "PID", "STATUS", "BUNDLE");
+    for (size_t i = 0; i < count; i++) {
+        json_object *state = json_entry(list, i);
+        printf("%-40s %-8lld %-8s %s\n", json_text(state, "id", ""),
+               (long long)json_number(state, "pid", 0), json_text(state, "status", ""),
+               json_text(state, "bundle", ""));
+    }
+    return 0;
+}
+
+/* "9", "KILL" or "SIGKILL". 0 = unknown. */
+static int signal_number(const char *text)
+{
+    if (isdigit((unsigned char)*text)) {
+        char *end;
+        long number = strtol(text, &end, 10);
+        return *end == '\0' && number > 0 && number < NSIG ? (int)number : 0;
+    }
+    if (strncasecmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int number = 1; number < NSIG; number++) {
+        const char *name = sigabbrev_np(number);
+        if (name != NULL && strcasecmp(name, text) == 0)
+            return number;
+    }
+    return 0;
+}
+
+int verb_kill(struct error *e, struct cli *cli)
+{
+    struct container c;
+    const char *text = cli->arg_count > 1 ? cli->args[1] : "TERM";
+    int number = signal_number(text);
+    if (number == 0)
+        return err_set(e, 0, "unknown signal \"%s\"", text);
+    return open_container(e, cli, &c) < 0 ? -1 : container_kill(e, &c, number, cli->is_for_all);
+}
+
+int verb_delete(struct error *e, struct cli *cli)
+{
+    struct container c;
+    if (open_container(e, cli, &c) < 0)
+        return cli->is_forced && e->code == ENOENT ? 0 : -1;
+    return container_delete(e, &c, cli->is_forced);
+}
+
+int verb_pause(struct error *e, struct cli *cli)
+{
+    struct container c;
+    return open_container(e, cli, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, true);
+}
+
+int verb_resume(struct error *e, struct cli *cli)
+{
+    struct container c;
+    return open_container(e, cli, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, false);
+}
+
+int verb_update(struct error *e, struct cli *cli)
+{
+    struct container c;
+    cleanup_free char *text = NULL;
+    cleanup_json json_object *resources = NULL;
+    if (cli->resources == NULL)
+        return err_set(e, 0, "usage: mini-runtime %s", cli->verb->synopsis);
+    int result = strcmp(cli->resources, "-") == 0
+                     ? fd_read_all(e, 0, &text, JSON_SIZE_MAX)
+                     : file_read(e, cli->resources, &text, JSON_SIZE_MAX);
+    if (result < 0 || json_parse(e, text, &resources) < 0 || open_container(e, cli, &c) < 0)
+        return -1;
+    json_object *warnings = json_object_new_array();
+    if (cgroup_limit(e, &c.cgroup, resources, warnings) < 0)
+        return -1;
+    size_t count = json_count(warnings, "");
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "mini-runtime: warning: %s\n", json_entry_text(warnings, i));
+    return 0;
+}
+
+int verb_ps(struct error *e, struct cli *cli)
+{
+    struct container c;
+    json_object *pids = NULL;
+    if (open_container(e, cli, &c) < 0 || cgroup_processes(e, &c.cgroup, &pids) < 0)
+        return -1;
+    if (strcmp(cli->format, "json") == 0) {
+        print_json(pids);
+        return 0;
+    }
+    size_t count = json_count(pids, "");
+    printf("%-8s %s\n", "PID", "COMMAND");
+    for (size_t i = 0; i < count; i++) {
+        struct error ignored;
+        long long pid = json_object_get_int64(json_entry(pids, i));
+        cleanup_free char *path = text_format("/proc/%lld/comm", pid);
+        cleanup_free char *name = NULL;
+        if (file_read(&ignored, path, &name, 4096) == 0)
+            printf("%-8lld %s", pid, name);
+    }
+    return 0;
+}
+
+int verb_features(struct error *e, struct cli *cli)
+{
+    static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "uts"};
+    (void)e;
+    (void)cli;
+    json_object *features = json_object_new_object(), *linux_part = json_object_new_object();
+    json_object *list = json_object_new_array(), *options = json_object_new_array();
+    json_object *capabilities = json_object_new_array(), *cgroup = json_object_new_object();
+    json_put_text(features, "ociVersionMin", "1.0.0");
+    json_put_text(features, "ociVersionMax", "1.2.0");
+    json_object_object_add(features, "hooks", json_object_new_array());
+    for (size_t i = 0; mount_option_name(i) != NULL; i++)
+        json_object_array_add(options, json_object_new_string(mount_option_name(i)));
+    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
+        json_object_array_add(list, json_object_new_string(namespaces[i]));
+    for (size_t i = 0; caps_names()[i] != NULL; i++)
+        json_object_array_add(capabilities, json_object_new_string(caps_names()[i]));
+    json_object_object_add(cgroup, "v1", json_object_new_boolean(true));
+    json_object_object_add(cgroup, "v2", json_object_new_boolean(true));
+    json_object_object_add(cgroup, "systemd", json_object_new_boolean(false));
+    json_object_object_add(cgroup, "systemdUser", json_object_new_boolean(false));
+    json_object_object_add(linux_part, "namespaces", list);
+    json_object_object_add(linux_part, "capabilities", capabilities);
+    json_object_object_add(linux_part, "cgroup", cgroup);
+    static const char *const absent[] = {"seccomp", "apparmor", "selinux", "intelRdt"};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        json_object *feature = json_object_new_object();
+        json_object_object_add(feature, "enabled", json_object_new_boolean(false));
+        json_object_object_add(linux_part, absent[i], feature);
+    }
+    json_object_object_add(features, "mountOptions", options);
+    json_object_object_add(features, "linux", linux_part);
+    print_json(features);
+    return 0;
+}
