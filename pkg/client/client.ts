@@ -88,6 +88,8 @@ export interface Client {
 
 /** Read-only view of synced informers; what it returns is shared and immutable. */
 export interface Cache {
+  /** Names of the resources that are followed. */
+  resources(): readonly string[];
   get<T extends ApiObject>(resource: string, ref: Ref): T | undefined;
   /** All objects, or those of one namespace; served from an index. */
   list<T extends ApiObject>(resource: string, namespace?: string): readonly T[];

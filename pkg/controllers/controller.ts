@@ -28,6 +28,8 @@ export interface Watches {
   readonly reads?: readonly string[];
   /** Indexes that reconcile uses with `cache.indexed`: resource, name, function. */
   readonly indexes?: Readonly<Record<string, Readonly<Record<string, IndexFunction>>>>;
+  /** Indexes on every resource that has an informer. */
+  readonly everyIndex?: Readonly<Record<string, IndexFunction>>;
   /** From a change of any resource that has an informer to keys. */
   readonly everything?: (resource: string, change: Change, cache: Cache) => readonly Ref[];
 }

@@ -111,7 +111,7 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<v
 type Enqueue = (refs: readonly Ref[]) => void;
 
 function subscribe({ watches }: Controller, informers: Informers, enqueue: Enqueue): void {
-  const { primary, owns = [], maps = {}, indexes = {}, everything } = watches;
+  const { primary, owns = [], maps = {}, indexes = {}, everyIndex = {}, everything } = watches;
   for (const [resource, byName] of Object.entries(indexes)) {
     for (const [name, valuesOf] of Object.entries(byName))
       informers.addIndex(resource, name, valuesOf);
@@ -127,6 +127,8 @@ function subscribe({ watches }: Controller, informers: Informers, enqueue: Enque
   }
   if (everything) {
     informers.onStart((resource) => {
+      for (const [name, valuesOf] of Object.entries(everyIndex))
+        informers.addIndex(resource, name, valuesOf);
       informers.subscribe(resource, (change) => enqueue(everything(resource, change, informers)));
     });
   }

@@ -1,0 +1,36 @@
+/** The table of controllers. Adding one is one file and one line here. */
+
+import type { Controller } from './controller.ts';
+import { deployment } from './deployment.ts';
+import { garbageCollector } from './garbage-collector.ts';
+import { namespace } from './namespace.ts';
+import { nodeIpam } from './node-ipam.ts';
+import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle.ts';
+import { type PodGcOptions, podGc } from './pod-gc.ts';
+import { replicaset } from './replicaset.ts';
+import { rootCa } from './root-ca.ts';
+import { serviceAccount } from './service-account.ts';
+import { taintEviction } from './taint-eviction.ts';
+
+export interface ControllersOptions extends NodeLifecycleOptions, PodGcOptions {
+  /** Pod addresses of the cluster, `10.42.0.0/16`. */
+  readonly clusterCidr: string;
+  /** Certificate in PEM that pods trust the API server by. */
+  readonly rootCa: string;
+}
+
+/** All controllers of a cluster. */
+export function allControllers(options: ControllersOptions): readonly Controller[] {
+  return [
+    deployment,
+    replicaset,
+    garbageCollector,
+    namespace,
+    nodeLifecycle(options),
+    taintEviction,
+    nodeIpam(options.clusterCidr),
+    podGc(options),
+    serviceAccount,
+    rootCa(options.rootCa),
+  ];
+}

@@ -1,0 +1,70 @@
+/** Gives every node its share of the cluster's pod addresses: the lowest /24 that no other node has. */
+
+import type { Node } from '../api/generated/types.ts';
+import { type Controller, DONE } from './controller.ts';
+
+/** Prefix length of a node's share, as Kubernetes' and k3s' default for IPv4. */
+const NODE_BITS = 24;
+
+/** An IPv4 range as numbers. */
+interface Range {
+  readonly base: number;
+  readonly bits: number;
+}
+
+/** Reads `10.42.0.0/16`. Throws on anything else than an IPv4 range that holds at least one share. */
+export function parseClusterCidr(text: string): Range {
+  const [address = '', bitsText = ''] = text.split('/');
+  const parts = address.split('.').map(Number);
+  const bits = Number(bitsText);
+  const isAddress =
+    parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part < 256);
+  if (!isAddress || !/^\d+$/.test(bitsText) || bits > NODE_BITS) {
+    throw new Error(
+      `Invalid cluster CIDR "${text}": an IPv4 range of /${NODE_BITS} or larger is needed`,
+    );
+  }
+  const base = parts.reduce((sum, part) => sum * 256 + part, 0);
+  const size = 2 ** (32 - bits);
+  return { base: Math.floor(base / size) * size, bits };
+}
+
+/** The lowest share that is not taken; undefined when there is none left. */
+export function freeShare({ base, bits }: Range, taken: ReadonlySet<string>): string | undefined {
+  const size = 2 ** (32 - NODE_BITS);
+  const count = 2 ** (NODE_BITS - bits);
+  for (let i = 0; i < count; i += 1) {
+    const share = `${dotted(base + i * size)}/${NODE_BITS}`;
+    if (!taken.has(share)) return share;
+  }
+  return undefined;
+}
+
+function dotted(value: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+}
+
+/** Makes the controller. Throws on a CIDR that it cannot share out. */
+export function nodeIpam(clusterCidr: string): Controller {
+  const range = parseClusterCidr(clusterCidr);
+  return {
+    name: 'node-ipam',
+    // One at a time: two nodes must not be given the same share.
+    concurrency: 1,
+    watches: { primary: 'nodes' },
+    async reconcile(ref, { cache, client, events }, signal) {
+      const node = cache.get<Node>('nodes', ref);
+      if (!node || node.metadata.deletionTimestamp || node.spec?.podCIDR) return DONE;
+      const taken = new Set(cache.list<Node>('nodes').flatMap(({ spec }) => spec?.podCIDRs ?? []));
+      const podCIDR = freeShare(range, taken);
+      if (!podCIDR) {
+        events.warning(node, 'CIDRNotAvailable', `No share of ${clusterCidr} is left`);
+        throw new Error(`No share of ${clusterCidr} is left for node ${ref.name}`);
+      }
+      const { resourceVersion } = node.metadata;
+      const patch = { metadata: { resourceVersion }, spec: { podCIDR, podCIDRs: [podCIDR] } };
+      await client.patch('nodes', ref, patch, { type: 'merge' }, signal);
+      return DONE;
+    },
+  };
+}
