@@ -142,14 +142,18 @@ async function tryServers<T>(
     try {
       return await ask(server);
     } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof JoinError) || error.code !== 'Unreachable') throw error;
+      throwIfFinal(error, signal);
       const isLast = (turn + 1) % servers.length === 0;
       if (isLast && clock.now() - since >= unreachableMs) throw error;
       log.warn('Joining failed, will try again', { server, error: describe(error) });
       if (isLast) await sleep(backoff.next(), signal, clock);
     }
   }
+}
+
+function throwIfFinal(error: unknown, signal: AbortSignal): void {
+  signal.throwIfAborted();
+  if (!(error instanceof JoinError) || error.code !== 'Unreachable') throw error;
 }
 
 function credentialsOf(options: JoinOptions, first: StoredCredentials): NodeCredentials {
