@@ -1,0 +1,153 @@
+/** A node in this process: a real API server, a real agent, an engine that is real or a fake. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Agent, startAgent } from '../../../pkg/agent/agent.ts';
+import type { Container, Event, Node, Pod, PodSpec } from '../../../pkg/api/generated/types.ts';
+import type { Client } from '../../../pkg/client/client.ts';
+import { createLogger, silent } from '../../../pkg/log/log.ts';
+import { sleep, systemClock } from '../../../pkg/wait/clock.ts';
+import { startControlPlane } from '../control-plane.ts';
+import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
+
+export interface TestNode {
+  readonly client: Client;
+  readonly engine: FakeEngine;
+  readonly directory: string;
+  readonly agent: () => Agent;
+  /** Ends the agent as a crash would, as far as the engine is concerned, and starts another. */
+  restart(): Promise<void>;
+  createPod(name: string, options?: PodOptions): Promise<Pod>;
+  /** The pod once `isDone` holds; rejects with its state after 5 s. */
+  podWhen(name: string, isDone: (pod: Pod) => boolean): Promise<Pod>;
+  goneWhen(name: string): Promise<void>;
+  events(name: string): Promise<readonly Event[]>;
+  close(): Promise<void>;
+}
+
+export interface PodOptions {
+  readonly containers?: readonly Partial<Container>[];
+  readonly spec?: Partial<PodSpec>;
+}
+
+export const NODE = 'node-1';
+
+export async function startTestNode(): Promise<TestNode> {
+  const directory = await mkdtemp(join(tmpdir(), 'mini-agent-'));
+  const plane = await startControlPlane();
+  const engine = createFakeEngine();
+  const { client } = plane;
+  const start = () =>
+    startAgent({
+      nodeName: NODE,
+      nodeIps: ['192.0.2.1'],
+      labels: { zone: 'a' },
+      taints: [],
+      client,
+      engine,
+      network: { setPodCidr: async () => undefined },
+      dataDir: join(directory, 'data'),
+      runDir: join(directory, 'run'),
+      clusterDns: ['10.43.0.10'],
+      cgroupRoot: '/mini-no-such-cgroup',
+      version: '0.0.0-test',
+      log: process.env['MINI_TEST_LOG'] ? createLogger('debug') : silent,
+      clock: systemClock,
+    });
+  await client.create('namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'kube-node-lease' },
+  });
+  let agent = await start();
+  const get = (name: string) => client.get<Pod>('pods', { namespace: 'default', name });
+  await waitFor(async () => {
+    const node = await client.get<Node>('nodes', { name: NODE });
+    await client.update<Node>('nodes', {
+      ...node,
+      spec: { ...node.spec, podCIDR: '10.42.0.0/24' },
+    });
+    return true;
+  }, 'the node');
+  return {
+    client,
+    engine,
+    directory,
+    agent: () => agent,
+    async restart() {
+      await agent.close();
+      agent = await start();
+      await agent.synced;
+    },
+    createPod: (name, options = {}) => client.create<Pod>('pods', podOf(name, options)),
+    podWhen: (name, isDone) =>
+      waitFor(
+        async () => {
+          const pod = await get(name);
+          return isDone(pod) ? pod : undefined;
+        },
+        `pod ${name}`,
+        () => get(name),
+      ),
+    goneWhen: async (name) => {
+      await waitFor(
+        async () =>
+          get(name).then(
+            () => undefined,
+            () => true,
+          ),
+        `the end of pod ${name}`,
+      );
+    },
+    async events(name) {
+      const list = await client.list<Event>('events', { namespace: 'default' });
+      return list.items.filter(({ involvedObject }) => involvedObject.name === name);
+    },
+    async close() {
+      await agent.close();
+      await plane.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function podOf(name: string, { containers = [{}], spec = {} }: PodOptions) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      nodeName: NODE,
+      restartPolicy: 'Always',
+      terminationGracePeriodSeconds: 30,
+      ...spec,
+      containers: containers.map((container, index) => ({
+        name: `c${index}`,
+        image: 'known:1',
+        ...container,
+      })),
+    },
+  };
+}
+
+const WAIT_MS = 5000;
+
+/** Polls; only tests may. */
+export async function waitFor<T>(
+  ask: () => Promise<T | undefined>,
+  what: string,
+  state: () => Promise<unknown> = () => Promise.resolve(undefined),
+): Promise<T> {
+  const deadline = Date.now() + WAIT_MS;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    const found = await ask().catch((error: unknown) => {
+      last = error;
+      return undefined;
+    });
+    if (found !== undefined) return found as T;
+    await sleep(15);
+  }
+  throw new Error(`Waited in vain for ${what}: ${JSON.stringify(await state())}`, { cause: last });
+}
