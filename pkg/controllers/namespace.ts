@@ -57,8 +57,8 @@ interface Left {
 
 /** Asks for the deletion of everything in a namespace; what is left is what has not gone yet. */
 async function empty(name: string, context: Context, signal: AbortSignal): Promise<Left> {
-  const pods = await contentOf('pods', name, { context, signal });
   // Pods may still use everything else while they end.
+  const pods = await emptyOne('pods', name, { context, signal });
   const resources = pods.objects.length > 0 ? ['pods'] : contents(context);
   const left: Content[] = [];
   let failure: unknown;

@@ -5,6 +5,7 @@ import { isReason } from '../../pkg/api/errors.ts';
 import type {
   ConfigMap,
   Deployment,
+  Lease,
   Namespace,
   Node,
   Pod,
@@ -160,7 +161,8 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
     const { client } = plane;
     await plane.playNode('node1');
     const metadata = { name: 'shop' };
-    await client.create<Namespace>('namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata });
+    const shop = { apiVersion: 'v1', kind: 'Namespace', metadata, spec: {} };
+    await client.create<Namespace>('namespaces', shop);
     await eventually(async () => {
       const inShop = { namespace: 'shop', name: 'kube-root-ca.crt' };
       const account = await isGone(plane, 'serviceaccounts', {
@@ -196,14 +198,23 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
   });
 
   test('a silent node is marked, and its pods are replaced elsewhere', async () => {
-    const plane = await start({ graceMs: 300 });
+    const plane = await start({ graceMs: 500 });
     const { client } = plane;
     const beat = async (name: string) => {
-      const status = {
-        conditions: [
-          { type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString() },
-        ],
+      const renewTime = new Date().toISOString().replace('Z', '000Z');
+      const ref = { namespace: 'kube-node-lease', name };
+      const lease = {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: ref,
+        spec: { renewTime },
       };
+      const held = await client.get<Lease>('leases', ref).catch(() => undefined);
+      if (held) await client.update<Lease>('leases', { ...held, spec: { renewTime } });
+      else await client.create<Lease>('leases', lease);
+    };
+    const recover = async (name: string) => {
+      const status = { conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady' }] };
       await client.patch(
         'nodes',
         { name },
@@ -239,7 +250,10 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
       'node.kubernetes.io/unreachable:NoSchedule',
       'node.kubernetes.io/unreachable:NoExecute',
     ]);
+    const third = setInterval(() => void beat('node2').catch(() => undefined), 50);
+    cleanup(() => clearInterval(third));
     await beat('node2');
+    await recover('node2');
     await eventually(async () => {
       const back = await client.get<Node>('nodes', { name: 'node2' });
       return (back.spec?.taints ?? []).length === 0;
