@@ -108,7 +108,8 @@ export function decodeAddressState(value: unknown): AddressState | undefined {
 }
 
 function parseCidr(cidr: string): { base: number; prefix: number } {
-  if (!ipaddr.IPv4.isValidCIDR(cidr)) {
+  // The library takes short forms such as 10.1/16 too, which mean different things to different programs.
+  if (!/^\d+(\.\d+){3}\/\d+$/.test(cidr) || !ipaddr.IPv4.isValidCIDR(cidr)) {
     throw new Error(`pod CIDR "${cidr}" is not an IPv4 CIDR; IPv6 is not supported`);
   }
   const [address, prefix] = ipaddr.IPv4.parseCIDR(cidr);
