@@ -20,7 +20,6 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, zstdCompressSync } from 'node:zlib';
 import { archive, assemble } from './runtime/launcher/payload.mjs';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
@@ -235,7 +234,9 @@ async function buildAll(arch) {
   });
   await step('bundle', () => bundle(dist));
   const program = await step('make the program', () => makeProgram(arch, dist));
-  await step('compress and assemble', () => {
+  await step('compress and assemble', async () => {
+    // Not in the Node that may start this file first.
+    const { constants, zstdCompressSync } = await import('node:zlib');
     const payload = zstdCompressSync(archive(payloadFiles(arch, dist, program)), {
       params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_nbWorkers]: 2 },
     });

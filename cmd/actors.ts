@@ -6,9 +6,8 @@ import { createClient } from '../pkg/client/create-client.ts';
 import { directTransport } from '../pkg/client/direct-transport.ts';
 import { createEventRecorder } from '../pkg/client/events.ts';
 import { Informers } from '../pkg/client/informers.ts';
-import { deployment } from '../pkg/controllers/deployment.ts';
+import { allControllers } from '../pkg/controllers/controllers.ts';
 import { startManager } from '../pkg/controllers/manager.ts';
-import { replicaset } from '../pkg/controllers/replicaset.ts';
 import type { Logger } from '../pkg/log/log.ts';
 import { startScheduler } from '../pkg/scheduler/scheduler.ts';
 
@@ -23,13 +22,13 @@ export interface ActorsOptions {
 }
 
 /** Starts them; they end with the signal. */
-export function startActors({ api, user, log, signal }: ActorsOptions): void {
+export function startActors({ api, user, ca, clusterCidr, log, signal }: ActorsOptions): void {
   const client = createClient(directTransport((request) => api.handle(request), user));
   const informers = new Informers({ client, log: log.with({ part: 'informers' }), signal });
   startManager({
     client,
     informers,
-    controllers: [deployment, replicaset],
+    controllers: allControllers({ clusterCidr, rootCa: ca }),
     log: log.with({ part: 'controllers' }),
     signal,
   });

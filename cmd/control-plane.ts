@@ -8,8 +8,12 @@ import { join } from 'node:path';
 import { createAuthenticator } from '../pkg/apiserver/auth/authenticator.ts';
 import { createAuthorizer } from '../pkg/apiserver/auth/authorizer.ts';
 import { reconcileBootstrapPolicy } from '../pkg/apiserver/auth/bootstrap/reconcile.ts';
+import { createEscalationCheck } from '../pkg/apiserver/auth/escalation.ts';
 import { followRbac } from '../pkg/apiserver/auth/follow-rbac.ts';
+import { createOidcHandlers } from '../pkg/apiserver/auth/oidc.ts';
+import { createReviewAnswerers } from '../pkg/apiserver/auth/reviews.ts';
 import { createAccountTokens } from '../pkg/apiserver/auth/service-account-tokens.ts';
+import { createTokenAnswerer } from '../pkg/apiserver/auth/token-request.ts';
 import { createTokenSigner } from '../pkg/apiserver/auth/token-signer.ts';
 import type { User } from '../pkg/apiserver/contract.ts';
 import { createJoinHandlers } from '../pkg/apiserver/join.ts';
@@ -88,12 +92,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-function createServer(options: ControlPlaneOptions, store: Backend, registry: StoredRegistry) {
+interface Wired {
+  readonly api: ApiServer;
+  readonly nodes: NodeSessions;
+}
+
+function createServer(
+  options: ControlPlaneOptions,
+  store: Backend,
+  registry: StoredRegistry,
+): Wired {
   const { pki, log, signal } = options;
   const now = () => systemClock.now();
   const signer = createTokenSigner({ ...pki.serviceAccountKey, now });
+  const audiences = [signer.issuer];
   const accountTokens = createAccountTokens({ registry, signer, now });
   const authorizer = createAuthorizer(registry);
+  const authenticator = createAuthenticator({ registry, accountTokens, audiences, now });
   const nodes: NodeSessions = new NodeSessions({
     log: log.with({ part: 'tunnel' }),
     serveStream: (stream, user) => api.serveStream(stream, user),
@@ -101,15 +116,13 @@ function createServer(options: ControlPlaneOptions, store: Backend, registry: St
   const api: ApiServer = createApiServer({
     registry,
     store,
-    authenticator: createAuthenticator({
-      registry,
-      accountTokens,
-      audiences: [signer.issuer],
-      now,
-    }),
+    authenticator,
     authorizer,
-    admissions: [],
-    answerers: [],
+    admissions: [createEscalationCheck({ authorizer, rbac: authorizer.rbac })],
+    answerers: [
+      ...createReviewAnswerers({ authorizer, rbac: authorizer.rbac, accountTokens, audiences }),
+      createTokenAnswerer({ registry, signer, audiences, now }),
+    ],
     nodes,
     log: log.with({ part: 'apiserver' }),
     clock: systemClock,
@@ -118,26 +131,33 @@ function createServer(options: ControlPlaneOptions, store: Backend, registry: St
       gitCommit: VERSION,
       buildDate: '1970-01-01T00:00:00Z',
     },
-    extraHandlers: createJoinHandlers({
-      registry,
-      ca: pki.ca,
-      passwords: () => options.passwords,
-      cluster: () => ({
-        clusterCidr: options.clusterCidr,
-        serviceCidr: options.serviceCidr,
-        clusterDns: options.clusterDns,
-        clusterDomain: options.clusterDomain,
-        servers: options.servers,
+    extraHandlers: [
+      ...createJoinHandlers({
+        registry,
+        ca: pki.ca,
+        passwords: () => options.passwords,
+        cluster: () => clusterSettings(options),
+        log: log.with({ part: 'join' }),
+        now,
       }),
-      log: log.with({ part: 'join' }),
-      now,
-    }),
+      ...createOidcHandlers({ signer, authenticator, authorizer }),
+    ],
     upgradeHandlers: [nodeUpgradeHandler(nodes)],
   });
   void reconcileBootstrapPolicy(registry).then(() =>
     followRbac({ store, registry, rbac: authorizer.rbac, log, signal }),
   );
   return { api, nodes };
+}
+
+function clusterSettings({
+  clusterCidr,
+  serviceCidr,
+  clusterDns,
+  clusterDomain,
+  servers,
+}: ControlPlaneOptions) {
+  return { clusterCidr, serviceCidr, clusterDns, clusterDomain, servers };
 }
 
 function tlsOf(pki: ServerPki) {

@@ -5,11 +5,20 @@ import { describe } from '../pkg/log/log.ts';
 import { agentCommand } from './agent.ts';
 import { KUBERNETES_VERSION, VERSION } from './assets.ts';
 import { addCommand, type Command, UserError } from './command.ts';
+import { imageCommand } from './image.ts';
 import { licensesCommand } from './licenses.ts';
 import { serverCommand } from './server.ts';
+import { tokenCommand } from './token.ts';
 import { versionCommand } from './version.ts';
 
-const COMMANDS: readonly Command[] = [serverCommand, agentCommand, versionCommand, licensesCommand];
+const COMMANDS: readonly Command[] = [
+  serverCommand,
+  agentCommand,
+  tokenCommand,
+  imageCommand,
+  versionCommand,
+  licensesCommand,
+];
 
 const EXIT_USAGE = 2;
 
@@ -50,4 +59,4 @@ function report(error: unknown): number {
   return 1;
 }
 
-await main(process.argv.slice(2));
+void main(process.argv.slice(2));

@@ -1,5 +1,225 @@
-/** What `mini agent` does. */
-import type { Flags } from './command.ts';
-export function runAgent(_flags: Flags): Promise<number> {
-  return Promise.reject(new Error('wait'));
+/** What `mini agent` does: joins, keeps the tunnel up, opens runtime, images, network and engine, and runs the node. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { startAgent } from '../pkg/agent/agent.ts';
+import { serveImages } from '../pkg/agent/image-api.ts';
+import { joinCluster, type NodeCredentials } from '../pkg/agent/join.ts';
+import { JoinError } from '../pkg/agent/join-calls.ts';
+import type { Taint } from '../pkg/api/generated/types.ts';
+import { createClient } from '../pkg/client/create-client.ts';
+import { httpTransport } from '../pkg/client/http-transport.ts';
+import { openEngine } from '../pkg/engine/open-engine.ts';
+import { openImageStore } from '../pkg/image/store.ts';
+import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
+import { createNetwork } from '../pkg/network/network.ts';
+import { readIfPresent } from '../pkg/pki/file.ts';
+import { createRuntime } from '../pkg/runtime/create-runtime.ts';
+import type { Runtime } from '../pkg/runtime/runtime.ts';
+import { dialTunnel } from '../pkg/tunnel/dial.ts';
+import { createTunnelAgent } from '../pkg/tunnel/http-agent.ts';
+import type { Session } from '../pkg/tunnel/session.ts';
+import { systemClock } from '../pkg/wait/clock.ts';
+import { type Assets, findAssets, VERSION } from './assets.ts';
+import { type Flags, UserError } from './command.ts';
+import { importHello } from './hello-image.ts';
+import { defaultNodeIp, defaultNodeName } from './node-defaults.ts';
+import { type Shutdown, shutdownSignal } from './shutdown.ts';
+
+const CONNECT_PATH = '/v1-mini/connect';
+/** Requests of the agent's client are HTTP inside the tunnel; the host name in them is never resolved. */
+const TUNNEL_URL = 'http://kubernetes';
+const REGISTRIES = '/etc/mini/registries.yaml';
+
+/** Runs until a signal ends it; resolves to the exit code. */
+export async function runAgent(flags: Flags): Promise<number> {
+  if (process.getuid?.() !== 0)
+    throw new UserError('mini agent runs containers and must be started as root');
+  setFlagsFromString('--memory-saver-mode');
+  const log = createLogger(flags.text('log-level') as Level);
+  const stopping = shutdownSignal();
+  const dataDir = flags.text('data-dir');
+  const runDir = flags.text('run-dir');
+  for (const dir of [dataDir, runDir]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+  const assets = findAssets();
+  // First of all: the helper is forked off while this process is small.
+  const runtime = await createRuntime({
+    helper: assets.helper,
+    runDir,
+    log: log.with({ part: 'runtime' }),
+  });
+  try {
+    await runNode({ flags, assets, runtime, dataDir, runDir, log, stopping });
+  } finally {
+    await runtime.close();
+  }
+  return 0;
+}
+
+interface NodeRun {
+  readonly flags: Flags;
+  readonly assets: Assets;
+  readonly runtime: Runtime;
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly log: Logger;
+  readonly stopping: Shutdown;
+}
+
+async function runNode({
+  flags,
+  assets,
+  runtime,
+  dataDir,
+  runDir,
+  log,
+  stopping,
+}: NodeRun): Promise<void> {
+  const { signal } = stopping;
+  const nodeName = flags.optional('node-name') ?? defaultNodeName();
+  const joining = joinNode({ flags, nodeName, dataDir, log, signal });
+  const images = await openImageStore({
+    dataDir,
+    runtime,
+    log: log.with({ part: 'image' }),
+    registries: REGISTRIES,
+  });
+  await importHello(images, assets.helloImage);
+  const imageApi = await serveImages({
+    path: join(runDir, 'agent.sock'),
+    images,
+    log: log.with({ part: 'image' }),
+  });
+  const network = await createNetwork({
+    runtime,
+    dataDir,
+    log: log.with({ part: 'network' }),
+    bridge: flags.text('bridge'),
+  });
+  const engine = await openEngine({
+    runtime,
+    images,
+    network,
+    dataDir,
+    log: log.with({ part: 'engine' }),
+  });
+  const credentials = await joining;
+  const tunnel = dialTunnel({
+    servers: () => credentials.servers(),
+    path: CONNECT_PATH,
+    tls: () => credentials.tls(),
+    log: log.with({ part: 'tunnel' }),
+    signal,
+    onSession: (session) => onSession(session),
+  });
+  const transport = httpTransport({
+    servers: [TUNNEL_URL],
+    agent: createTunnelAgent(() => tunnel.open({ kind: 'api' })),
+  });
+  const agent = await startAgent({
+    ...nodeOptions(flags, nodeName),
+    client: createClient(transport),
+    engine,
+    network,
+    dataDir,
+    runDir,
+    clusterDns: [],
+    clusterDomain: credentials.cluster.clusterDomain,
+    log: log.with({ part: 'agent' }),
+    clock: systemClock,
+    signal,
+  });
+  const onSession = (session: Session) => {
+    session.onStream = (header, stream) => {
+      if (header.kind === 'node') agent.serveStream(stream);
+      else stream.destroy(new Error(`a server opens no ${header.kind} streams`));
+    };
+  };
+  void credentials.keepRenewed();
+  log.info('Node runs', { node: nodeName, ms: Math.round(performance.now()) });
+  await stopping.asked;
+  log.info('Agent stops; containers go on');
+  await agent.close();
+  transport.close();
+  await imageApi.close();
+  await engine.close();
+  await images.close();
+}
+
+/** What the flags say of the node itself. */
+function nodeOptions(flags: Flags, nodeName: string) {
+  return {
+    nodeName,
+    nodeIps: flags.list('node-ip').length > 0 ? flags.list('node-ip') : [defaultNodeIp()],
+    labels: labelsOf(flags.list('node-label')),
+    taints: flags.list('node-taint').map(taintOf),
+    cgroupRoot: flags.text('cgroup-root'),
+    version: VERSION,
+  };
+}
+
+interface Joining {
+  readonly flags: Flags;
+  readonly nodeName: string;
+  readonly dataDir: string;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+async function joinNode({
+  flags,
+  nodeName,
+  dataDir,
+  log,
+  signal,
+}: Joining): Promise<NodeCredentials> {
+  const servers = flags.list('server');
+  if (servers.length === 0)
+    throw new UserError('A server to join is needed: --server https://<address>:6443');
+  const token = flags.optional('token') ?? tokenFromFile(flags.optional('token-file'));
+  try {
+    return await joinCluster({
+      servers,
+      ...(token === undefined ? {} : { token }),
+      nodeName,
+      dataDir,
+      signal,
+      log: log.with({ part: 'join' }),
+    });
+  } catch (error) {
+    if (error instanceof JoinError) throw new UserError(error.message, { cause: error.cause });
+    throw error;
+  }
+}
+
+function tokenFromFile(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  const text = readIfPresent(path)?.trim();
+  if (!text) throw new UserError(`Token file ${path} does not exist or is empty`);
+  return text;
+}
+
+function labelsOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [key = '', ...value] = pair.split('=');
+      if (key === '' || value.length === 0)
+        throw new UserError(`--node-label ${pair}: it must be key=value`);
+      return [key, value.join('=')];
+    }),
+  );
+}
+
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+function taintOf(text: string): Taint {
+  const match = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(text);
+  const [, key = '', value, effect = ''] = match ?? [];
+  if (!match || !EFFECTS.includes(effect)) {
+    throw new UserError(
+      `--node-taint ${text}: it must be key=value:effect with ${EFFECTS.join(', ')}`,
+    );
+  }
+  return { key, effect, ...(value ? { value } : {}) };
 }

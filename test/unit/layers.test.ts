@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   apiserver: ['api', 'store', 'tunnel', 'pki', 'log', 'wait'],
   controllers: ['api', 'client', 'pki', 'log', 'wait'],
   scheduler: ['api', 'client', 'log', 'wait'],
-  agent: ['api', 'client', 'engine', 'network', 'tunnel', 'pki', 'log', 'wait'],
+  agent: ['api', 'client', 'engine', 'image', 'network', 'tunnel', 'pki', 'log', 'wait'],
   proxy: ['api', 'client', 'network', 'log', 'wait'],
   dns: ['api', 'client', 'log', 'wait'],
   ingress: ['api', 'client', 'log', 'wait'],
