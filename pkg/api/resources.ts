@@ -1,5 +1,6 @@
 /** The table of built-in resources and the ways to find a row. Adding a resource is one row and one line here. */
 
+import type { ApiObject } from './meta.ts';
 import type { Resource } from './resource.ts';
 import {
   mutatingadmissionpolicies,
@@ -63,9 +64,10 @@ import {
   volumeattributesclasses,
 } from './resources/storage.ts';
 import { persistentvolumeclaims, persistentvolumes } from './resources/volumes.ts';
+import { typeSchema } from './schema.ts';
 
-/** Every built-in resource; of two rows with one plural the first wins the bare name. */
-export const allResources: readonly Resource[] = [
+/** Of two rows with one plural the first wins the bare name. */
+const ROWS: readonly Resource[] = [
   bindings,
   componentstatuses,
   configmaps,
@@ -135,6 +137,18 @@ export const allResources: readonly Resource[] = [
   volumeattachments,
   volumeattributesclasses,
 ];
+
+/** Every built-in resource. */
+export const allResources: readonly Resource[] = ROWS.map(withSpec);
+
+/** An object sent without a spec has an empty one, as in Kubernetes, where it is no pointer. */
+function withSpec(row: Resource): Resource {
+  const filled = (object: ApiObject): ApiObject => {
+    const isMissing = !('spec' in object) && typeSchema(row.type).fields.has('spec');
+    return isMissing ? Object.assign({}, object, { spec: {} }) : object;
+  };
+  return { ...row, defaults: (object) => row.defaults?.(filled(object)) ?? filled(object) };
+}
 
 const byPath = new Map(
   allResources.map((row) => [pathOf(row.gvk[0], row.gvk[1], row.names.plural), row]),

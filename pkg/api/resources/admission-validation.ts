@@ -17,7 +17,7 @@ import type {
   ValidatingWebhook,
 } from '../generated/types.ts';
 import { dnsSubdomain } from '../names.ts';
-import { validateSelector } from './template-validation.ts';
+import { validateSelector } from './selector-validation.ts';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
 

@@ -16,7 +16,8 @@ import type { CronJob, Job, JobSpec, PodTemplateSpec } from '../generated/types.
 import { dnsSubdomain } from '../names.ts';
 import { matchesLabels, selectorOf } from '../selectors.ts';
 import { scheduleError } from './cron-schedule.ts';
-import { validateSelector, validateTemplate } from './template-validation.ts';
+import { validateSelector } from './selector-validation.ts';
+import { validateTemplate } from './template-validation.ts';
 
 /** Eleven less than a label: the controller appends the minute to make a job's name. */
 const CRON_NAME_MAX = 52;

@@ -45,7 +45,7 @@ function jobDefaults(job: Job): Job {
 /** Gives the job's pods labels that no other job's pods have, and selects by them, unless the client chose both. */
 function withSelector(job: Job): Job {
   const { metadata, spec } = job;
-  if (spec.manualSelector) return job;
+  if (spec.manualSelector || !spec.template) return job;
   const { uid, name } = metadata;
   const unique = {
     [CONTROLLER_UID]: uid,

@@ -128,7 +128,7 @@ export const certificatesigningrequests: Resource<CertificateSigningRequest> = {
   namespaced: false,
   type: 'io.k8s.api.certificates.v1.CertificateSigningRequest',
   subresources: ['approval', 'status'],
-  fields: { 'spec.signerName': ({ spec }) => spec.signerName },
+  fields: { 'spec.signerName': ({ spec }) => spec.signerName ?? '' },
   // Any name: clients use what their certificates are for.
   validateName: () => [],
   defaults: (request) => fill(request, { status: {} }),

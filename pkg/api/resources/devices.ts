@@ -139,7 +139,7 @@ export const resourceslices: Resource<ResourceSlice> = {
   hasGeneration: true,
   fields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
-    'spec.driver': ({ spec }) => spec.driver,
+    'spec.driver': ({ spec }) => spec.driver ?? '',
   },
   validate: ({ spec }) => {
     const chosen = [spec.nodeName, spec.nodeSelector, spec.allNodes, spec.perDeviceNodeSelection];
@@ -156,7 +156,7 @@ export const resourceslices: Resource<ResourceSlice> = {
   },
   validateUpdate: ({ spec }, old) => [
     ...immutable('spec.driver', spec.driver, old.spec.driver),
-    ...immutable('spec.pool.name', spec.pool.name, old.spec.pool.name),
+    ...immutable('spec.pool.name', spec.pool?.name, old.spec.pool?.name),
     ...immutable('spec.nodeName', spec.nodeName, old.spec.nodeName),
   ],
   columns: [

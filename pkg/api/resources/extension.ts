@@ -149,7 +149,7 @@ export const customresourcedefinitions: Resource<CustomResourceDefinition> = {
     status: {
       acceptedNames: { kind: '', plural: '' },
       conditions: [],
-      storedVersions: definition.spec.versions.flatMap(({ name, storage }) =>
+      storedVersions: (definition.spec.versions ?? []).flatMap(({ name, storage }) =>
         storage ? [name] : [],
       ),
     },
@@ -157,7 +157,7 @@ export const customresourcedefinitions: Resource<CustomResourceDefinition> = {
   // A version that becomes the storage version counts as stored from now on.
   prepareForUpdate: (definition, old) => {
     const stored = old.status?.storedVersions ?? [];
-    const added = definition.spec.versions.flatMap(({ name, storage }) =>
+    const added = (definition.spec.versions ?? []).flatMap(({ name, storage }) =>
       storage && !stored.includes(name) ? [name] : [],
     );
     if (added.length === 0) return definition;
@@ -167,8 +167,8 @@ export const customresourcedefinitions: Resource<CustomResourceDefinition> = {
   validateUpdate: ({ spec }, old) => [
     ...immutable('spec.scope', spec.scope, old.spec.scope),
     ...immutable('spec.group', spec.group, old.spec.group),
-    ...immutable('spec.names.plural', spec.names.plural, old.spec.names.plural),
-    ...immutable('spec.names.kind', spec.names.kind, old.spec.names.kind),
+    ...immutable('spec.names.plural', spec.names?.plural, old.spec.names?.plural),
+    ...immutable('spec.names.kind', spec.names?.kind, old.spec.names?.kind),
   ],
   columns: DEFAULT_COLUMNS,
 };

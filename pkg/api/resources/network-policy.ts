@@ -21,7 +21,7 @@ import type { Resource } from '../resource.ts';
 import { showSelector } from '../selectors.ts';
 import { AGE, NAME, text } from './columns.ts';
 import { cidrCauses } from './ip-validation.ts';
-import { validateSelector } from './template-validation.ts';
+import { validateSelector } from './selector-validation.ts';
 
 function portDefaults(port: NetworkPolicyPort): NetworkPolicyPort {
   return fill(port, { protocol: 'TCP' });

@@ -6,7 +6,7 @@ import type { PodDisruptionBudget } from '../generated/types.ts';
 import { percentage } from '../names.ts';
 import type { Resource } from '../resource.ts';
 import { AGE, integer, NAME, text } from './columns.ts';
-import { validateSelector } from './template-validation.ts';
+import { validateSelector } from './selector-validation.ts';
 
 const PERCENT_MAX = 100;
 

@@ -124,7 +124,7 @@ export const controllerrevisions: Resource<ControllerRevision> = {
   columns: [
     NAME,
     text('Controller', controllerOf),
-    integer('Revision', ({ revision }) => revision),
+    integer('Revision', ({ revision }) => revision ?? 0),
     AGE,
   ],
 };

@@ -24,7 +24,7 @@ import type { Column, Resource } from '../resource.ts';
 import { AGE, NAME, text, UNSET, wide } from './columns.ts';
 import { quantityDefaults } from './pod-defaults.ts';
 import { quantityCauses } from './quantity-validation.ts';
-import { validateSelector } from './template-validation.ts';
+import { validateSelector } from './selector-validation.ts';
 import { claimDefaults } from './volume-claim-defaults.ts';
 
 const MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
