@@ -1,0 +1,33 @@
+/** What an admission request is about, for plug-ins that look at one kind of object. */
+
+import type { Pod } from '../../api/generated/types.ts';
+import type { ApiObject } from '../../api/meta.ts';
+import type { AdmissionRequest } from '../contract.ts';
+
+/** Whether the request is this operation on these objects themselves (not on a subresource). */
+export function isOn(
+  request: AdmissionRequest,
+  operation: AdmissionRequest['operation'],
+  resource: string,
+): boolean {
+  const qualified = request.group ? `${request.resource}.${request.group}` : request.resource;
+  return request.operation === operation && qualified === resource && request.subresource === '';
+}
+
+/** The pod that a request creates, or undefined. */
+export function createdPod(request: AdmissionRequest): Pod | undefined {
+  return isOn(request, 'CREATE', 'pods') ? objectAs<Pod>(request.object, 'Pod') : undefined;
+}
+
+/** The object as its type; undefined when it is of another kind. The REST layer has checked its schema. */
+export function objectAs<T extends ApiObject>(
+  object: ApiObject | undefined,
+  kind: string,
+): T | undefined {
+  return object?.kind === kind ? (object as T) : undefined;
+}
+
+/** The name for messages: the object's, or what its names are generated from. */
+export function shownName({ name, object }: AdmissionRequest): string {
+  return name || object?.metadata.name || object?.metadata.generateName || '';
+}
