@@ -46,18 +46,21 @@ function mergeItems(
   place: Place,
 ): readonly unknown[] {
   const merged = new Map(live.map((item) => [elementOf(place, item), item]));
-  const wanted: string[] = [];
+  const wanted = new Set<string>();
   for (const item of applied) {
     const element = elementOf(place, item);
     checkKeys(item, place);
-    if (wanted.includes(element)) {
+    if (wanted.has(element)) {
       throw badRequest(`duplicate entries for key ${element.slice(2)} in ${nameOf(place)}`);
     }
-    wanted.push(element);
+    wanted.add(element);
     merged.set(element, mergeValue(merged.get(element), item, placeOfItem(place)));
   }
   const entries = [...merged].map(([id, item]) => ({ id, item }));
-  return ordered(entries, { wanted, server: live.map((item) => elementOf(place, item)) });
+  return ordered(entries, {
+    wanted: [...wanted],
+    server: live.map((item) => elementOf(place, item)),
+  });
 }
 
 /** An item must have all keys of its list, or at least a default for those it lacks. */
@@ -66,7 +69,7 @@ function checkKeys(item: unknown, { field, shape }: Place): void {
   for (const key of field.listKeys) {
     if (getKey(item, key) === undefined && defaultOf(shape, key) === undefined) {
       throw badRequest(
-        `.${field.name}: element 0: associative list with keys has an element that omits key field "${key}" (and doesn't have default value)`,
+        `.${field.name}: associative list with keys has an element that omits key field "${key}" (and doesn't have default value)`,
       );
     }
   }

@@ -3,6 +3,7 @@
  * applied; entries of others (operation Update) what they changed by create, update and patch.
  */
 
+import { decodeObject } from './decode.ts';
 import { differenceBetween } from './field-paths.ts';
 import {
   differenceOf,
@@ -133,7 +134,8 @@ export interface TrackRequest {
 export function trackManager(request: TrackRequest): readonly ManagedFieldsEntry[] {
   const { type, before, after, manager, apiVersion, subresource, nowIso } = request;
   const shape = shapeOfType(type);
-  const { changed, removed } = differenceBetween(plain(before), plain(after), shape);
+  const base = before ?? decodeObject(type, {}, 'Ignore').object;
+  const { changed, removed } = differenceBetween(plain(base), plain(after), shape);
   const gained = ownable(changed);
   const self: Manager = {
     manager,

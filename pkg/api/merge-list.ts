@@ -32,27 +32,36 @@ export function mergeItems(
   const { plain, deleted, isReplaced } = partition(patch, identify);
   const before = isReplaced ? [] : original.map((item): Entry => ({ id: identify(item), item }));
   const merged = before.filter(({ id }) => !deleted.has(id));
-  for (const item of plain) {
-    const id = identify(item);
-    const isAlone = plain.filter((other) => identify(other) === id).length === 1;
-    const found = findEntry(merged, { id, item, listKeys, isAlone });
-    const onto = isObject(found?.item) ? found.item : {};
-    const result = isObject(item) ? mergeItem(onto, item) : item;
-    if (found) found.item = result;
-    else merged.push({ id, item: result });
+  const known = Map.groupBy(merged, ({ id }) => id);
+  const named = Map.groupBy(plain, identify);
+  for (const [id, items] of named) {
+    for (const item of items) {
+      const candidates = known.get(id) ?? [];
+      const found = findEntry(candidates, { item, listKeys, isAlone: items.length === 1 });
+      const onto = isObject(found?.item) ? found.item : {};
+      const result = isObject(item) ? mergeItem(onto, item) : item;
+      if (found) found.item = result;
+      else merged.push(addTo(known, { id, item: result }));
+    }
   }
-  const wanted = (order ?? plain).map(identify);
+  const wanted = order ? order.map(identify) : [...named.keys()];
   return ordered(merged, { wanted, server: original.map(identify) });
+}
+
+function addTo(known: Map<string, Entry[]>, entry: Entry): Entry {
+  known.set(entry.id, [...(known.get(entry.id) ?? []), entry]);
+  return entry;
 }
 
 /** The entry that a patch item means: of several with its merge key the one that the list keys agree on. */
 function findEntry(
-  entries: readonly Entry[],
-  sought: { id: string; item: unknown; listKeys: readonly string[]; isAlone: boolean },
+  candidates: readonly Entry[],
+  sought: { item: unknown; listKeys: readonly string[]; isAlone: boolean },
 ): Entry | undefined {
-  const same = entries.filter(({ id }) => id === sought.id);
-  const exact = same.find(({ item }) => agree({ a: item, b: sought.item, keys: sought.listKeys }));
-  return exact ?? (sought.isAlone ? same[0] : undefined);
+  const exact = candidates.find(({ item }) =>
+    agree({ a: item, b: sought.item, keys: sought.listKeys }),
+  );
+  return exact ?? (sought.isAlone ? candidates[0] : undefined);
 }
 
 function agree({ a, b, keys }: { a: unknown; b: unknown; keys: readonly string[] }): boolean {
@@ -116,14 +125,16 @@ export function ordered(
     .sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0));
   const own = entries.filter(({ id }) => !place.has(id));
   const result: unknown[] = [];
+  let next = 0;
   for (const { id, item } of named) {
     const until = rank.get(id) ?? Number.NEGATIVE_INFINITY;
-    while (own[0] && (rank.get(own[0].id) ?? Number.POSITIVE_INFINITY) < until) {
-      result.push(own.shift()?.item);
+    for (let its = own[next]; its && (rank.get(its.id) ?? until) < until; its = own[next]) {
+      result.push(its.item);
+      next += 1;
     }
     result.push(item);
   }
-  return [...result, ...own.map(({ item }) => item)];
+  return [...result, ...own.slice(next).map(({ item }) => item)];
 }
 
 /** The first place of each. */
