@@ -32,18 +32,20 @@ export const limitRanger: Admission = {
       .list<LimitRange>('limitranges', namespace)
       .items.flatMap(({ spec }) => spec.limits);
     if (items.length === 0) return object;
-    if (pod) return limitPod(request, pod, items);
+    if (pod) return limitPod(request, { pod, items });
     const claim = objectAs<PersistentVolumeClaim>(object, 'PersistentVolumeClaim');
     const { requests = {}, limits = {} } = claim?.spec?.resources ?? {};
-    refuse(request, boundsBroken(items, 'PersistentVolumeClaim', { requests, limits }));
+    refuse(
+      request,
+      boundsBroken(items, { type: 'PersistentVolumeClaim', used: { requests, limits } }),
+    );
     return object;
   },
 };
 
 function limitPod(
   request: AdmissionRequest,
-  pod: Pod,
-  ...[items]: readonly [readonly LimitRangeItem[]]
+  { pod, items }: { readonly pod: Pod; readonly items: readonly LimitRangeItem[] },
 ): Pod {
   const defaults = items.filter(({ type }) => type === 'Container');
   const completed = (container: Container) => withDefaults(container, defaults);
@@ -51,11 +53,11 @@ function limitPod(
   const initContainers = pod.spec.initContainers?.map(completed);
   const all = [...containers, ...(initContainers ?? [])];
   const broken = all.flatMap((container) =>
-    boundsBroken(items, 'Container', resourcesOf(container)),
+    boundsBroken(items, { type: 'Container', used: resourcesOf(container) }),
   );
   refuse(request, [
     ...broken,
-    ...boundsBroken(items, 'Pod', totalOf(containers, initContainers ?? [])),
+    ...boundsBroken(items, { type: 'Pod', used: totalOf(containers, initContainers ?? []) }),
   ]);
   return {
     ...pod,
@@ -100,17 +102,16 @@ function totalOf(containers: readonly Container[], inits: readonly Container[]):
 }
 
 function add(a: Amounts, b: Amounts): Amounts {
-  return combine(a, b, addQuantities);
+  return combine([a, b], addQuantities);
 }
 
 function larger(a: Amounts, b: Amounts): Amounts {
-  return combine(a, b, (one, other) => (compareQuantities(one, other) >= 0 ? one : other));
+  return combine([a, b], (one, other) => (compareQuantities(one, other) >= 0 ? one : other));
 }
 
 function combine(
-  a: Amounts,
-  b: Amounts,
-  ...[merged]: readonly [(one: string, other: string) => string]
+  [a, b]: readonly [Amounts, Amounts],
+  merged: (one: string, other: string) => string,
 ): Amounts {
   const result: Record<string, string> = { ...a };
   for (const [name, amount] of Object.entries(b)) {
@@ -122,7 +123,7 @@ function combine(
 
 function boundsBroken(
   items: readonly LimitRangeItem[],
-  ...[type, used]: readonly [string, Resources]
+  { type, used }: { readonly type: string; readonly used: Resources },
 ): string[] {
   return items
     .filter((item) => item.type === type)

@@ -7,7 +7,7 @@ import { randomInt } from 'node:crypto';
 import { forbidden } from '../../api/errors.ts';
 import type { Container, Pod, ServiceAccount, Volume } from '../../api/generated/types.ts';
 import { sleep } from '../../wait/clock.ts';
-import type { Admission, AdmissionRequest, Registry } from '../contract.ts';
+import type { Admission, AdmissionRequest } from '../contract.ts';
 import { createdPod, shownName } from './subject.ts';
 
 const MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -46,17 +46,13 @@ export const serviceAccount: Admission = {
 async function findAccount(request: AdmissionRequest, name: string): Promise<ServiceAccount> {
   const { registry, namespace } = request;
   for (let turn = 0; turn < WAIT_TURNS; turn += 1) {
-    const found = find(registry, namespace, name);
+    const found = registry.get<ServiceAccount>('serviceaccounts', { namespace, name });
     if (found) return found;
     if (name !== 'default') break;
     await sleep(WAIT_MS);
   }
   const why = `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`;
   throw forbidden({ plural: 'pods', group: '' }, shownName(request), why);
-}
-
-function find(registry: Registry, ...[namespace, name]: readonly [string, string]) {
-  return registry.get<ServiceAccount>('serviceaccounts', { namespace, name });
 }
 
 function pullSecrets({ spec }: Pod, account: ServiceAccount): Partial<Pod['spec']> {
