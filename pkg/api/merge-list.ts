@@ -38,14 +38,18 @@ export function mergeItems(
     for (const item of items) {
       const candidates = known.get(id) ?? [];
       const found = findEntry(candidates, { item, listKeys, isAlone: items.length === 1 });
-      const onto = isObject(found?.item) ? found.item : {};
-      const result = isObject(item) ? mergeItem(onto, item) : item;
+      const result = mergedItem(found?.item, item, mergeItem);
       if (found) found.item = result;
       else merged.push(addTo(known, { id, item: result }));
     }
   }
   const wanted = order ? order.map(identify) : [...named.keys()];
   return ordered(merged, { wanted, server: original.map(identify) });
+}
+
+function mergedItem(before: unknown, item: unknown, mergeItem: ListMerge['mergeItem']): unknown {
+  if (!isObject(item)) return item;
+  return mergeItem(isObject(before) ? before : {}, item);
 }
 
 function addTo(known: Map<string, Entry[]>, entry: Entry): Entry {
