@@ -3,17 +3,18 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { startAgent } from '../pkg/agent/agent.ts';
+import { type Agent, startAgent } from '../pkg/agent/agent.ts';
 import { serveImages } from '../pkg/agent/image-api.ts';
 import { joinCluster, type NodeCredentials } from '../pkg/agent/join.ts';
 import { JoinError } from '../pkg/agent/join-calls.ts';
 import type { Taint } from '../pkg/api/generated/types.ts';
 import { createClient } from '../pkg/client/create-client.ts';
 import { httpTransport } from '../pkg/client/http-transport.ts';
+import type { Engine } from '../pkg/engine/engine.ts';
 import { openEngine } from '../pkg/engine/open-engine.ts';
 import { openImageStore } from '../pkg/image/store.ts';
 import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
-import { createNetwork } from '../pkg/network/network.ts';
+import { createNetwork, type Network } from '../pkg/network/network.ts';
 import { readIfPresent } from '../pkg/pki/file.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
@@ -67,61 +68,37 @@ interface NodeRun {
   readonly stopping: Shutdown;
 }
 
-async function runNode({
-  flags,
-  assets,
-  runtime,
-  dataDir,
-  runDir,
-  log,
-  stopping,
-}: NodeRun): Promise<void> {
+async function runNode(run: NodeRun): Promise<void> {
+  const { flags, dataDir, runDir, log, stopping } = run;
   const { signal } = stopping;
   const nodeName = flags.optional('node-name') ?? defaultNodeName();
   const joining = joinNode({ flags, nodeName, dataDir, log, signal });
-  const images = await openImageStore({
-    dataDir,
-    runtime,
-    log: log.with({ part: 'image' }),
-    registries: REGISTRIES,
-  });
-  await importHello(images, assets.helloImage);
-  const imageApi = await serveImages({
-    path: join(runDir, 'agent.sock'),
-    images,
-    log: log.with({ part: 'image' }),
-  });
-  const network = await createNetwork({
-    runtime,
-    dataDir,
-    log: log.with({ part: 'network' }),
-    bridge: flags.text('bridge'),
-  });
-  const engine = await openEngine({
-    runtime,
-    images,
-    network,
-    dataDir,
-    log: log.with({ part: 'engine' }),
-  });
+  const host = await openHost(run);
   const credentials = await joining;
+  const agent = Promise.withResolvers<Agent>();
+  const connected = Promise.withResolvers<void>();
   const tunnel = dialTunnel({
     servers: () => credentials.servers(),
     path: CONNECT_PATH,
     tls: () => credentials.tls(),
     log: log.with({ part: 'tunnel' }),
     signal,
-    onSession: (session) => onSession(session),
+    onSession: (session) => {
+      serveNode(session, agent.promise);
+      connected.resolve();
+    },
   });
   const transport = httpTransport({
     servers: [TUNNEL_URL],
     agent: createTunnelAgent(() => tunnel.open({ kind: 'api' })),
   });
-  const agent = await startAgent({
+  // Its first requests would only fail before the tunnel stands.
+  await Promise.race([connected.promise, stopping.asked]);
+  const started = await startAgent({
     ...nodeOptions(flags, nodeName),
     client: createClient(transport),
-    engine,
-    network,
+    engine: host.engine,
+    network: host.network,
     dataDir,
     runDir,
     clusterDns: [],
@@ -130,21 +107,66 @@ async function runNode({
     clock: systemClock,
     signal,
   });
-  const onSession = (session: Session) => {
-    session.onStream = (header, stream) => {
-      if (header.kind === 'node') agent.serveStream(stream);
-      else stream.destroy(new Error(`a server opens no ${header.kind} streams`));
-    };
-  };
+  agent.resolve(started);
   void credentials.keepRenewed();
   log.info('Node runs', { node: nodeName, ms: Math.round(performance.now()) });
   await stopping.asked;
   log.info('Agent stops; containers go on');
-  await agent.close();
+  await started.close();
   transport.close();
-  await imageApi.close();
-  await engine.close();
-  await images.close();
+  await host.close();
+}
+
+/** Streams that the server opens go to the node's API, which may still be starting. */
+function serveNode(session: Session, agent: Promise<Agent>): void {
+  session.onStream = (header, stream) => {
+    if (header.kind === 'node') void agent.then((started) => started.serveStream(stream));
+    else stream.destroy(new Error(`a server opens no ${header.kind} streams`));
+  };
+}
+
+interface OpenHost {
+  readonly engine: Engine;
+  readonly network: Network;
+  close(): Promise<void>;
+}
+
+/** Images, network and engine of this host, with the embedded image imported and `mini image` served. */
+async function openHost({
+  flags,
+  assets,
+  runtime,
+  dataDir,
+  runDir,
+  log,
+}: NodeRun): Promise<OpenHost> {
+  const imageLog = log.with({ part: 'image' });
+  const images = await openImageStore({ dataDir, runtime, log: imageLog, registries: REGISTRIES });
+  await importHello(images, assets.helloImage);
+  const imageApi = await serveImages({ path: join(runDir, 'agent.sock'), images, log: imageLog });
+  const bridge = flags.text('bridge');
+  const network = await createNetwork({
+    runtime,
+    dataDir,
+    log: log.with({ part: 'network' }),
+    bridge,
+  });
+  const engine = await openEngine({
+    runtime,
+    images,
+    network,
+    dataDir,
+    log: log.with({ part: 'engine' }),
+  });
+  return {
+    engine,
+    network,
+    async close() {
+      await imageApi.close();
+      await engine.close();
+      await images.close();
+    },
+  };
 }
 
 /** What the flags say of the node itself. */

@@ -27,7 +27,8 @@ export async function ensureImage(
   const image = container.image ?? '';
   const policy = container.imagePullPolicy ?? defaultPolicy(image);
   const present = find(context, image);
-  if (present && policy !== 'Always') {
+  // Imported by hand or embedded: there may be no registry that has it, and the one on the node is the one meant.
+  if (present && (policy !== 'Always' || present.isPinned)) {
     const message = `Container image "${image}" already present on machine`;
     context.record({ type: 'Normal', reason: 'Pulled', message });
     return present;
