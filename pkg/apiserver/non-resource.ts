@@ -14,6 +14,7 @@ import {
 import type { NonResource } from './dispatch.ts';
 import { type HealthCheck, health } from './health.ts';
 import { discoveryVersionOf } from './negotiate.ts';
+import { openApi } from './openapi.ts';
 
 /** Kubernetes' version that this server speaks, and of which build. */
 export interface Version {
@@ -33,13 +34,16 @@ export interface NonResourceOptions {
 /** Makes the handler of all paths that are no resources. */
 export function nonResource(options: NonResourceOptions): NonResource {
   const groups = groupsOf(allResources);
+  const documents = openApi(allResources);
   return async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
     const path = request.path.replace(/\/+$/, '') || '/';
     if (path === '/version') return object(versionBody(options.version));
     if (path === '/metrics') return metricsBody(await options.metrics());
     if (path === '/') return object({ paths: pathsOf(groups) });
-    return health(options.checks, { ...request, path }) ?? discovery(groups, { ...request, path });
+    const local = { ...request, path };
+    const known = health(options.checks, local) ?? discovery(groups, local);
+    return known ?? (await documents(local));
   };
 }
 

@@ -4,6 +4,7 @@ import { badRequest, unsupportedMediaType } from '../api/errors.ts';
 import type { ApiObject } from '../api/meta.ts';
 import { applyPatch, type PatchKind } from '../api/patch.ts';
 import { admission } from './admit.ts';
+import { apply, isApply } from './apply.ts';
 import type { ServerRequest, ServerResponse } from './contract.ts';
 import { contentTypeOf, decodeValue, fieldValidationOf, parseJson } from './decode.ts';
 import { isDryRunQuery } from './dry-run.ts';
@@ -23,6 +24,7 @@ const ACCEPTED = [...Object.keys(KINDS), 'application/apply-patch+yaml'].join(',
 /** Serves PATCH. */
 export async function patch(parts: Parts, call: Call): Promise<ServerResponse> {
   const { request, resource, route } = call;
+  if (isApply(request)) return await apply(parts, call);
   const isDryRun = isDryRunQuery(request.query);
   const mode = fieldValidationOf(request.query);
   let warnings: readonly string[] = [];

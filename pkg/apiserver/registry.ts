@@ -2,7 +2,6 @@
 
 import { isReason } from '../api/errors.ts';
 import type { ApiList, ApiObject, Draft, Ref } from '../api/meta.ts';
-import type { Logger } from '../log/log.ts';
 import type { Backend } from '../store/backend.ts';
 import type { Clock } from '../wait/clock.ts';
 import type { Registry } from './contract.ts';
@@ -14,7 +13,6 @@ import { createObject, modifyObject, type Writer } from './write.ts';
 export interface RegistryOptions {
   readonly store: Backend;
   readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /** The registry and what the server behind it works with. */

