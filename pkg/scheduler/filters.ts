@@ -6,7 +6,7 @@
 import type { Taint } from '../api/generated/types.ts';
 import { matchesNode, matchesSelector } from './node-affinity.ts';
 import type { NodeInfo } from './node-table.ts';
-import { type Affinities, affinityReason } from './pod-affinity.ts';
+import { type Affinities, affinityReason, antiAffinityReason } from './pod-affinity.ts';
 import { collides, type PodInfo } from './pod-info.ts';
 import { PODS, type ResourceNames } from './resources.ts';
 import { type Spread, spreadReason } from './spread.ts';
@@ -85,7 +85,8 @@ export const FILTERS: readonly Filter[] = [
         : ["node(s) didn't match PersistentVolume's node affinity"],
   },
   { name: 'PodTopologySpread', isResolvable: true, check: bySpread },
-  { name: 'InterPodAffinity', isResolvable: true, check: byAffinity },
+  { name: 'PodAffinity', isResolvable: false, check: byAffinity },
+  { name: 'PodAntiAffinity', isResolvable: true, check: byAntiAffinity },
 ];
 
 function bySpread({ spreads }: Pending, node: NodeInfo): readonly string[] {
@@ -95,6 +96,11 @@ function bySpread({ spreads }: Pending, node: NodeInfo): readonly string[] {
 
 function byAffinity({ affinities }: Pending, node: NodeInfo): readonly string[] {
   const reason = affinityReason(affinities, node);
+  return reason ? [reason] : PASSED;
+}
+
+function byAntiAffinity({ affinities }: Pending, node: NodeInfo): readonly string[] {
+  const reason = antiAffinityReason(affinities, node);
   return reason ? [reason] : PASSED;
 }
 

@@ -101,14 +101,18 @@ function countMatching(term: Term, node: NodeInfo, labels: NamespaceLabels): num
   return count;
 }
 
-/** Why affinity forbids a node. */
+/** Why required affinity forbids a node. */
 export function affinityReason(affinities: Affinities, node: NodeInfo): string | undefined {
-  if (affinities.repelled.some((domains) => isIn(domains, node))) {
-    return "node(s) didn't satisfy existing pods anti-affinity rules";
-  }
-  if (!isNear(affinities, node)) return "node(s) didn't match pod affinity rules";
+  return isNear(affinities, node) ? undefined : "node(s) didn't match pod affinity rules";
+}
+
+/** Why anti-affinity, the pod's own or that of pods that are there, forbids a node. */
+export function antiAffinityReason(affinities: Affinities, node: NodeInfo): string | undefined {
   if (affinities.away.some((domains) => isIn(domains, node))) {
     return "node(s) didn't match pod anti-affinity rules";
+  }
+  if (affinities.repelled.some((domains) => isIn(domains, node))) {
+    return "node(s) didn't satisfy existing pods anti-affinity rules";
   }
   return undefined;
 }

@@ -1,0 +1,132 @@
+import * as assert from 'uvu/assert';
+import { WorkQueue } from '../../../pkg/client/workqueue.ts';
+import { suite } from '../../harness/suite.ts';
+
+/** A clock that stands still until it is moved. */
+function manualClock() {
+  let now = 0;
+  let timers: { at: number; task: () => void }[] = [];
+  return {
+    now: () => now,
+    after(delayMs: number, task: () => void) {
+      const timer = { at: now + delayMs, task };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+    advance(ms: number) {
+      now += ms;
+      const due = timers.filter(({ at }) => at <= now);
+      timers = timers.filter(({ at }) => at > now);
+      for (const { task } of due) task();
+    },
+  };
+}
+
+/** Work that ends when it is told to. */
+function controlledWork() {
+  const started: string[] = [];
+  const ends = new Map<string, () => void>();
+  const work = (key: string) => {
+    started.push(key);
+    return new Promise<void>((resolve) => ends.set(key, resolve));
+  };
+  const end = async (key: string) => {
+    ends.get(key)?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { started, work, end };
+}
+
+suite('workqueue', ({ test }) => {
+  test('works on nothing before it is started', () => {
+    const { started, work } = controlledWork();
+    const queue = new WorkQueue(work, { concurrency: 1 });
+    queue.add('a');
+    assert.equal(started, []);
+    queue.start();
+    assert.equal(started, ['a']);
+  });
+
+  test('runs a key once however often it is added, and again if added while it runs', async () => {
+    const { started, work, end } = controlledWork();
+    const queue = new WorkQueue(work, { concurrency: 4 });
+    queue.add('a');
+    queue.add('a');
+    queue.start();
+    queue.add('a');
+    queue.add('a');
+    assert.equal(started, ['a']);
+    await end('a');
+    assert.equal(started, ['a', 'a']);
+    await end('a');
+    assert.equal(started, ['a', 'a']);
+  });
+
+  test('runs no more keys at once than allowed, in the order they came', async () => {
+    const { started, work, end } = controlledWork();
+    const queue = new WorkQueue(work, { concurrency: 2 });
+    queue.start();
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+    assert.equal(started, ['a', 'b']);
+    assert.is(queue.length, 2);
+    await end('b');
+    assert.equal(started, ['a', 'b', 'c']);
+  });
+
+  test('delays a key, and brings it forward when it is added sooner', () => {
+    const { started, work } = controlledWork();
+    const clock = manualClock();
+    const queue = new WorkQueue(work, { concurrency: 4, clock });
+    queue.start();
+    queue.addAfter('a', 100);
+    queue.addAfter('b', 100);
+    queue.addAfter('b', 10);
+    clock.advance(10);
+    assert.equal(started, ['b']);
+    queue.add('a');
+    assert.equal(started, ['b', 'a']);
+    clock.advance(1000);
+    assert.equal(started, ['b', 'a']);
+  });
+
+  test('waits 5 ms after the first failure of a key, then twice as long each time', () => {
+    const clock = manualClock();
+    const times: number[] = [];
+    const queue = new WorkQueue(
+      (key) => {
+        times.push(clock.now());
+        queue.addRateLimited(key);
+        return Promise.resolve();
+      },
+      { concurrency: 1, clock },
+    );
+    const delays: number[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      queue.addRateLimited('a');
+      delays.push(queue.failures('a'));
+    }
+    assert.is(delays.at(-1), 20);
+    queue.forget('a');
+    assert.is(queue.failures('a'), 0);
+  });
+
+  test('closes when what runs has ended, and takes nothing more', async () => {
+    const { started, work, end } = controlledWork();
+    const queue = new WorkQueue(work, { concurrency: 1 });
+    queue.start();
+    queue.add('a');
+    queue.add('b');
+    let isClosed = false;
+    const closed = queue.close().then(() => {
+      isClosed = true;
+    });
+    await Promise.resolve();
+    assert.is(isClosed, false);
+    await end('a');
+    await closed;
+    queue.add('c');
+    assert.equal(started, ['a']);
+  });
+});
