@@ -110,14 +110,17 @@ export class Containers {
       try {
         await this.#directory.make(config.id);
         const { mounts, logPath } = config;
-        const sandbox = this.#parts.sandboxes.config(config.sandboxId);
+        const sandbox = this.#parts.sandboxes.configFor(config.sandboxId);
         await Promise.all([
           makeDirectories(this.path(config.id), { mounts, sandbox, ip, logPath }),
           this.#save(container),
         ]);
+        // Its removal may have begun meanwhile, and does not know of this one.
+        this.#parts.sandboxes.configFor(config.sandboxId);
       } catch (error) {
         container.release();
         await this.#parts.runtime.removeTree(this.path(config.id));
+        if (error instanceof EngineError) throw error;
         throw new EngineError('Internal', `cannot create container ${config.id}`, error);
       }
       this.#containers.set(config.id, container);
@@ -242,7 +245,7 @@ export class Containers {
     if (image === undefined) {
       throw new EngineError('ImageNotFound', `image "${config.image}" is not on this host`);
     }
-    const { hostname } = sandboxes.config(config.sandboxId);
+    const { hostname } = sandboxes.configFor(config.sandboxId);
     const process = planProcess({ config, image: image.config, roots: image.layers, hostname });
     const name = config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM';
     const stopSignal = signalNumber(name);

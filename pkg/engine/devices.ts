@@ -28,8 +28,8 @@ const OPENABLE: readonly (readonly [type: string, major: number, minor?: number]
   ['c', 10, 200],
 ];
 
-/** Directories of /dev that a container has its own of. */
-const OWN = new Set(['pts', 'shm', 'mqueue', 'fd', 'console', '.lxc', '.udev']);
+/** Entries of /dev that a container has its own of. */
+const OWN = new Set(['pts', 'ptmx', 'shm', 'mqueue', 'fd', 'console', '.lxc', '.udev']);
 
 /** `linux.resources.devices`. */
 export function deviceRules(isPrivileged: boolean): readonly unknown[] {

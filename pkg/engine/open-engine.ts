@@ -87,9 +87,16 @@ class LocalEngine implements Engine {
 
   async removeSandbox(id: string): Promise<void> {
     const { containers, sandboxes } = this.#parts;
-    const own = containers.all().filter(({ record }) => record.config.sandboxId === id);
-    await Promise.all(own.map((container) => containers.remove(container.id, { isForced: true })));
-    await sandboxes.remove(id);
+    await sandboxes.remove(id, async () => {
+      const all = containers.all();
+      const own = all.filter(({ record }) => record.config.sandboxId === id);
+      await Promise.all(
+        own.map(async (container) => {
+          await containers.stop(container.id, 0);
+          await containers.remove(container.id, { isForced: true });
+        }),
+      );
+    });
   }
 
   listSandboxes(): readonly SandboxInfo[] {

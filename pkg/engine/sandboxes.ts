@@ -29,6 +29,8 @@ export class Sandboxes {
   readonly #directory: RecordDirectory<SandboxRecord>;
   readonly #entries = new Map<string, Entry>();
   readonly #queue = new KeyedQueue();
+  /** Those that are being removed: they take no new container. */
+  readonly #leaving = new Set<string>();
 
   constructor(root: string, parts: SandboxParts) {
     this.#parts = parts;
@@ -55,7 +57,11 @@ export class Sandboxes {
     throw new EngineError('Conflict', `sandbox ${id} is not ready: its namespaces are gone`);
   }
 
-  config(id: string): SandboxConfig {
+  /** For a new container. Throws NotFound, also when the sandbox is being removed. */
+  configFor(id: string): SandboxConfig {
+    if (this.#leaving.has(id)) {
+      throw new EngineError('NotFound', `sandbox ${id} is being removed`);
+    }
     return this.#wanted(id).record.config;
   }
 
@@ -70,17 +76,26 @@ export class Sandboxes {
 
   create(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo> {
     return this.#queue.run(config.id, async () => {
+      if (this.#leaving.has(config.id)) {
+        throw new EngineError('Conflict', `sandbox ${config.id} is being removed`);
+      }
       const existing = this.#entries.get(config.id);
       return this.#info(existing ?? (await this.#make(config, signal)));
     });
   }
 
-  /** Its containers must be gone by then. Idempotent. */
-  remove(id: string): Promise<void> {
-    return this.#queue.run(id, async () => {
-      await this.#dismantle(id);
-      this.#entries.delete(id);
-    });
+  /** Removes it once `empty` has removed its containers; no new one can come meanwhile. Idempotent. */
+  async remove(id: string, empty: () => Promise<void>): Promise<void> {
+    this.#leaving.add(id);
+    try {
+      await empty();
+      await this.#queue.run(id, async () => {
+        await this.#dismantle(id);
+        this.#entries.delete(id);
+      });
+    } finally {
+      this.#leaving.delete(id);
+    }
   }
 
   async connect(id: string, port: number): Promise<Duplex> {
