@@ -1,0 +1,136 @@
+import * as assert from 'uvu/assert';
+import type {
+  Node,
+  NodeCondition,
+  Pod,
+  Taint,
+  Toleration,
+} from '../../../pkg/api/generated/types.ts';
+import { keyOf, refOf } from '../../../pkg/api/meta.ts';
+import { freeShare, parseClusterCidr } from '../../../pkg/controllers/node-ipam.ts';
+import { evictionAt, silentConditions, taintsOf } from '../../../pkg/controllers/node-taints.ts';
+import { itemOf, keyRef } from '../../../pkg/controllers/owner-graph.ts';
+import { suite } from '../../harness/suite.ts';
+
+const NOW = Date.parse('2026-01-01T01:00:00Z');
+const METADATA = {
+  name: 'x',
+  uid: 'x',
+  resourceVersion: '1',
+  creationTimestamp: '2026-01-01T00:00:00Z',
+};
+
+function node(conditions: readonly NodeCondition[], taints: readonly Taint[] = []): Node {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: METADATA,
+    spec: { taints },
+    status: { conditions },
+  };
+}
+
+function pod(tolerations: readonly Toleration[]): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: METADATA,
+    spec: { containers: [], tolerations },
+  };
+}
+
+suite('nodes', ({ test }) => {
+  test('taints follow from conditions, and others are kept', () => {
+    const own = { key: 'mine', effect: 'NoSchedule' };
+    const stale = { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' };
+    const conditions = [
+      { type: 'Ready', status: 'Unknown' },
+      { type: 'DiskPressure', status: 'True' },
+    ];
+    const taints = taintsOf(node(conditions, [own, stale]), NOW);
+    assert.equal(
+      taints.map(({ key, effect }) => `${key}:${effect}`),
+      [
+        'mine:NoSchedule',
+        'node.kubernetes.io/unreachable:NoSchedule',
+        'node.kubernetes.io/unreachable:NoExecute',
+        'node.kubernetes.io/disk-pressure:NoSchedule',
+      ],
+    );
+    const again = taintsOf(node(conditions, taints), NOW + 5000);
+    assert.equal(again, taints);
+  });
+
+  test('what a silent node last said becomes unknown', () => {
+    const conditions = silentConditions(
+      node([
+        { type: 'Ready', status: 'True' },
+        { type: 'Own', status: 'True' },
+      ]),
+      NOW,
+    );
+    assert.equal(
+      conditions.map(({ type, status, reason = '' }) => `${type} ${status} ${reason}`),
+      [
+        'Own True ',
+        'Ready Unknown NodeStatusUnknown',
+        'MemoryPressure Unknown NodeStatusNeverUpdated',
+        'DiskPressure Unknown NodeStatusNeverUpdated',
+        'PIDPressure Unknown NodeStatusNeverUpdated',
+      ],
+    );
+  });
+
+  const since = '2026-01-01T00:59:00Z';
+  const taint = { key: 'k', value: 'v', effect: 'NoExecute', timeAdded: since };
+  const evictions: readonly [string, readonly Toleration[], number | undefined][] = [
+    ['without a toleration at once', [], NOW],
+    ['with another toleration at once', [{ key: 'other', operator: 'Exists' }], NOW],
+    ['with a toleration for ever never', [{ key: 'k', operator: 'Exists' }], undefined],
+    ['with one for all keys never', [{ operator: 'Exists' }], undefined],
+    ['with one for 300 s then', [{ key: 'k', value: 'v', tolerationSeconds: 300 }], NOW + 240_000],
+    [
+      'with a shorter one sooner',
+      [
+        { key: 'k', operator: 'Exists', tolerationSeconds: 300 },
+        { operator: 'Exists', tolerationSeconds: 30 },
+      ],
+      NOW - 30_000,
+    ],
+  ];
+  for (const [title, tolerations, expected] of evictions) {
+    test(`a pod leaves a tainted node ${title}`, () => {
+      assert.is(
+        evictionAt(pod(tolerations), [taint, { key: 'x', effect: 'NoSchedule' }], NOW),
+        expected,
+      );
+    });
+  }
+
+  test('shares of the cluster range are given lowest first', () => {
+    const range = parseClusterCidr('10.42.0.0/16');
+    assert.is(freeShare(range, new Set()), '10.42.0.0/24');
+    assert.is(freeShare(range, new Set(['10.42.0.0/24', '10.42.2.0/24'])), '10.42.1.0/24');
+    const small = parseClusterCidr('192.168.4.77/23');
+    assert.is(freeShare(small, new Set(['192.168.4.0/24'])), '192.168.5.0/24');
+    assert.is(freeShare(small, new Set(['192.168.4.0/24', '192.168.5.0/24'])), undefined);
+  });
+
+  for (const text of ['10.42.0.0', '10.42.0.0/25', '10.42.0/16', 'fd00::/48', '10.42.0.300/16']) {
+    test(`refuses the cluster range ${text}`, () => {
+      assert.throws(() => parseClusterCidr(text), /Invalid cluster CIDR/);
+    });
+  }
+
+  test('items of any resource survive as keys', () => {
+    const items = [
+      { resource: 'pods', ref: { namespace: 'default', name: 'a' } },
+      { resource: 'clusterroles', ref: { name: 'system:node' } },
+      { resource: 'widgets.v1.example.com', ref: { namespace: 'n', name: 'w' } },
+    ];
+    assert.equal(
+      items.map((item) => itemOf(refOf(keyOf(keyRef(item))))),
+      items,
+    );
+  });
+});
