@@ -3,12 +3,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { type Agent, startAgent } from '../../../pkg/agent/agent.ts';
 import type { Container, Event, Node, Pod, PodSpec } from '../../../pkg/api/generated/types.ts';
 import type { Client } from '../../../pkg/client/client.ts';
+import { createClient } from '../../../pkg/client/create-client.ts';
+import { directTransport } from '../../../pkg/client/direct-transport.ts';
 import { createLogger, silent } from '../../../pkg/log/log.ts';
 import { sleep, systemClock } from '../../../pkg/wait/clock.ts';
-import { startControlPlane } from '../control-plane.ts';
+import { admin, startApiServer } from '../../harness/api-server.ts';
 import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
 
 export interface TestNode {
@@ -16,6 +19,8 @@ export interface TestNode {
   readonly engine: FakeEngine;
   readonly directory: string;
   readonly agent: () => Agent;
+  /** Opens the API server's port; resolves to its URL. */
+  listen(): Promise<string>;
   /** Ends the agent as a crash would, as far as the engine is concerned, and starts another. */
   restart(): Promise<void>;
   createPod(name: string, options?: PodOptions): Promise<Pod>;
@@ -35,9 +40,19 @@ export const NODE = 'node-1';
 
 export async function startTestNode(): Promise<TestNode> {
   const directory = await mkdtemp(join(tmpdir(), 'mini-agent-'));
-  const plane = await startControlPlane();
+  const plane = await startApiServer({
+    nodes: {
+      connect() {
+        const [near, far] = duplexPair();
+        agent.serveStream(far);
+        return near;
+      },
+    },
+  });
   const engine = createFakeEngine();
-  const { client } = plane;
+  const client = createClient(directTransport(plane.server.handle, admin), {
+    fieldManager: 'test',
+  });
   const start = () =>
     startAgent({
       nodeName: NODE,
@@ -75,6 +90,10 @@ export async function startTestNode(): Promise<TestNode> {
     engine,
     directory,
     agent: () => agent,
+    async listen() {
+      const { port } = await plane.server.listen({ host: '127.0.0.1', port: 0 });
+      return `http://127.0.0.1:${port}`;
+    },
     async restart() {
       await agent.close();
       agent = await start();
