@@ -5,10 +5,10 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createAdmissions } from '../pkg/apiserver/admission/admissions.ts';
 import { createAuthenticator } from '../pkg/apiserver/auth/authenticator.ts';
 import { createAuthorizer } from '../pkg/apiserver/auth/authorizer.ts';
 import { reconcileBootstrapPolicy } from '../pkg/apiserver/auth/bootstrap/reconcile.ts';
-import { createEscalationCheck } from '../pkg/apiserver/auth/escalation.ts';
 import { followRbac } from '../pkg/apiserver/auth/follow-rbac.ts';
 import { createOidcHandlers } from '../pkg/apiserver/auth/oidc.ts';
 import { createReviewAnswerers } from '../pkg/apiserver/auth/reviews.ts';
@@ -118,7 +118,12 @@ function createServer(
     store,
     authenticator,
     authorizer,
-    admissions: [createEscalationCheck({ authorizer, rbac: authorizer.rbac })],
+    admissions: createAdmissions({
+      authorizer,
+      rbac: authorizer.rbac,
+      serviceCidrs: options.serviceCidr.split(','),
+      now,
+    }),
     answerers: [
       ...createReviewAnswerers({ authorizer, rbac: authorizer.rbac, accountTokens, audiences }),
       createTokenAnswerer({ registry, signer, audiences, now }),

@@ -134,22 +134,22 @@ export class Host {
     const ready = join(this.dir, 'ready');
     rmSync(ready, { force: true });
     const netns = `/run/netns/${this.#options.namespace}`;
+    const unshare = [
+      'unshare',
+      '--mount',
+      '--pid',
+      '--uts',
+      '--ipc',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+    ];
     this.#init = spawn(
-      'nsenter',
-      [
-        `--net=${netns}`,
-        'unshare',
-        '--mount',
-        '--pid',
-        '--uts',
-        '--ipc',
-        '--fork',
-        '--kill-child',
-        '--mount-proc',
-        'sh',
-        script,
-      ],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
+      'sh',
+      ['-c', this.#joinCgroups(), 'sh', 'nsenter', `--net=${netns}`, ...unshare, 'sh', script],
+      {
+        stdio: ['ignore', 'ignore', 'ignore'],
+      },
     );
     const deadlineMs = Date.now() + BOOT_TIMEOUT_MS;
     while (!existsSync(ready)) {
@@ -319,11 +319,15 @@ export class Host {
       '--ipc',
       '--wd=/',
     ];
-    const join = `for c in ${controllers().join(' ')}; do echo $$ > ${CGROUPS}/$c/${this.#cgroup}/cgroup.procs; done; exec "$@"`;
-    return spawn('sh', ['-c', join, 'sh', 'nsenter', ...inside, '--', ...command], {
+    return spawn('sh', ['-c', this.#joinCgroups(), 'sh', 'nsenter', ...inside, '--', ...command], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: '/root', MINI_UNPACK_DIR: UNPACK_DIR, ...env },
     });
+  }
+
+  /** Shell that moves itself into the host's cgroups and becomes its arguments. */
+  #joinCgroups(): string {
+    return `for c in ${controllers().join(' ')}; do echo $$ > ${CGROUPS}/$c/${this.#cgroup}/cgroup.procs; done; exec "$@"`;
   }
 
   async #removeCgroups(): Promise<void> {
