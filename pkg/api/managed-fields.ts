@@ -20,7 +20,7 @@ import { isObject, type JsonObject } from './json.ts';
 import type { ManagedFieldsEntry } from './meta.ts';
 import { shapeOfType } from './schema.ts';
 
-export type Operation = 'Apply' | 'Update';
+type Operation = 'Apply' | 'Update';
 
 /** One entry with its fields as a set. */
 export interface Manager {

@@ -5,7 +5,7 @@
 
 import type { FieldSchema, TypeSchema } from './schema.ts';
 
-export type PlanNode =
+type PlanNode =
   | { readonly kind: 'field'; readonly field: FieldSchema }
   | { readonly kind: 'embedded'; readonly plan: Plan };
 

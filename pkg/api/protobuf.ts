@@ -10,8 +10,6 @@ import { decodeMessage } from './protobuf-decode.ts';
 import { encodeMessage } from './protobuf-encode.ts';
 import { typeOfKind, typeSchema } from './schema.ts';
 
-export const PROTOBUF_MEDIA_TYPE = 'application/vnd.kubernetes.protobuf';
-
 const MAGIC = Buffer.from('k8s\0', 'latin1');
 
 /** Tags of runtime.Unknown {typeMeta 1, raw 2, contentEncoding 3, contentType 4} and TypeMeta {apiVersion 1, kind 2}. */
@@ -59,7 +57,7 @@ export function encodeProtobuf(object: object): Buffer {
 }
 
 /** Whether the bytes carry the envelope's magic. */
-export function isProtobuf(bytes: Uint8Array): boolean {
+function isProtobuf(bytes: Uint8Array): boolean {
   return bytes.length >= MAGIC.length && MAGIC.equals(bytes.subarray(0, MAGIC.length));
 }
 

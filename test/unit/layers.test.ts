@@ -33,6 +33,8 @@ const OWNERS: Record<string, string[]> = {
   'node:child_process': ['runtime'],
   'better-sqlite3': ['store'],
 };
+/** The one file outside pkg that code imports: the facts from which the API's types and schemas are made. */
+const EMBEDDED_TABLE = 'embedded/api-types.json';
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g;
 
 function* sources(dir: string): Generator<string> {
@@ -54,7 +56,9 @@ function violation(file: string, spec: string): string | undefined {
       ? `${file}: only ${OWNERS[spec]} may import ${spec}`
       : undefined;
   }
-  const to = folderOf(join(dirname(file), spec));
+  const target = join(dirname(file), spec);
+  if (target === EMBEDDED_TABLE && from === 'api') return undefined;
+  const to = folderOf(target);
   if (to === from || MAY_IMPORT[from]?.includes(to)) return undefined;
   return `${file}: ${from} may not import ${to}`;
 }
