@@ -119,12 +119,26 @@ static int job_processes(struct error *e, struct job *job)
 }
 
 static const struct job_row rows[] = {
-    {"create", job_create},       {"run", job_run},
-    {"start", job_start},         {"kill", job_kill},
-    {"delete", job_delete},       {"state", job_state},
-    {"list", job_list},           {"pause", job_pause},
-    {"resume", job_resume},       {"update", job_update},
+    {"create", job_create},
+    {"run", job_run},
+    {"start", job_start},
+    {"kill", job_kill},
+    {"delete", job_delete},
+    {"state", job_state},
+    {"list", job_list},
+    {"pause", job_pause},
+    {"resume", job_resume},
+    {"update", job_update},
     {"processes", job_processes},
+    {"sandbox-create", job_sandbox_create},
+    {"sandbox-delete", job_sandbox_delete},
+    {"sandbox-list", job_sandbox_list},
+    {"connect", job_connect},
+    {"unpack", job_unpack},
+    {"remove-tree", job_remove_tree},
+    {"bridge-ensure", job_bridge_ensure},
+    {"interface-delete", job_interface_delete},
+    {"routes-set", job_routes_set},
 };
 
 const struct job_row *job_find(const char *verb)

@@ -7,4 +7,15 @@
 /* The state of each container below root. */
 int containers_list(struct error *e, const char *root, json_object **list);
 
+/* jobs-host.c */
+int job_sandbox_create(struct error *e, struct job *job);
+int job_sandbox_delete(struct error *e, struct job *job);
+int job_sandbox_list(struct error *e, struct job *job);
+int job_connect(struct error *e, struct job *job);
+int job_unpack(struct error *e, struct job *job);
+int job_remove_tree(struct error *e, struct job *job);
+int job_bridge_ensure(struct error *e, struct job *job);
+int job_interface_delete(struct error *e, struct job *job);
+int job_routes_set(struct error *e, struct job *job);
+
 #endif

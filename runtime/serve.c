@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 
 #define CONNECTION_FD 3
+/* How long a client may take to read an error and go. */
+#define DRAIN_MAX_S 10
 
 void reply_result(int connection, json_object *result)
 {
@@ -95,6 +97,18 @@ static int detach(struct error *e, int connection)
     return 0;
 }
 
+/* Closing with bytes unread would cut the answer off: takes them until the client has read it and
+ * gone. */
+static void drain(int connection)
+{
+    struct timeval patience = {.tv_sec = DRAIN_MAX_S};
+    char bytes[4096];
+    shutdown(connection, SHUT_WR);
+    (void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    while (read(connection, bytes, sizeof bytes) > 0)
+        continue;
+}
+
 static _Noreturn void job_main(int connection, const char *run_dir)
 {
     struct error e = {0};
@@ -105,10 +119,12 @@ static _Noreturn void job_main(int connection, const char *run_dir)
     int result = detach(&e, connection);
     if (result == 0)
         result = run_job(&e, &job);
-    if (result < 0)
+    if (result < 0) {
         reply_error(CONNECTION_FD, &e);
-    else
+        drain(CONNECTION_FD);
+    } else {
         reply_result(CONNECTION_FD, job.result);
+    }
     _exit(result < 0);
 }
 

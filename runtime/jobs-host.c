@@ -1,0 +1,76 @@
+/* The daemon's verbs about sandboxes, interfaces, routes and files. */
+#include "clean.h"
+#include "connect.h"
+#include "io.h"
+#include "jobs.h"
+#include "json.h"
+#include "netlink.h"
+#include "network.h"
+#include "remove-tree.h"
+#include "sandbox.h"
+#include "unpack.h"
+
+#include <string.h>
+
+int job_sandbox_create(struct error *e, struct job *job)
+{
+    return sandbox_create(e, job->run_dir, job->request, &job->result);
+}
+
+int job_sandbox_delete(struct error *e, struct job *job)
+{
+    return sandbox_delete(e, job->run_dir, json_text(job->request, "id", ""));
+}
+
+int job_sandbox_list(struct error *e, struct job *job)
+{
+    return sandbox_list(e, job->run_dir, &job->result);
+}
+
+/* Answers itself, then is the pipe until both ends are done. */
+int job_connect(struct error *e, struct job *job)
+{
+    if (sandbox_enter_network(e, job->run_dir, json_text(job->request, "id", "")) < 0)
+        return -1;
+    int port = connect_local(e, (int)json_number(job->request, "port", 0));
+    if (port < 0)
+        return -1;
+    reply_result(job->connection, NULL);
+    connect_relay(job->connection, port, job->rest, job->rest_size);
+    _exit(0);
+}
+
+int job_unpack(struct error *e, struct job *job)
+{
+    return unpack(e, json_text(job->request, "directory", ""), job->connection, job->rest,
+                  job->rest_size);
+}
+
+int job_remove_tree(struct error *e, struct job *job)
+{
+    return remove_tree(e, json_text(job->request, "path", ""));
+}
+
+int job_bridge_ensure(struct error *e, struct job *job)
+{
+    const char *name = json_text(job->request, "name", "");
+    cleanup_close int fd = netlink_open(e);
+    if (fd < 0 ||
+        link_bridge(e, fd, name, (unsigned int)json_number(job->request, "mtu", 1500)) < 0 ||
+        address_add(e, fd, name, json_text(job->request, "address", "")) < 0 ||
+        link_up(e, fd, name) < 0)
+        return -1;
+    return network_sysctl(e, "net.ipv4.ip_forward", "1");
+}
+
+int job_interface_delete(struct error *e, struct job *job)
+{
+    cleanup_close int fd = netlink_open(e);
+    return fd < 0 ? -1 : link_delete(e, fd, json_text(job->request, "name", ""));
+}
+
+int job_routes_set(struct error *e, struct job *job)
+{
+    cleanup_close int fd = netlink_open(e);
+    return fd < 0 ? -1 : routes_replace(e, fd, json_at(job->request, "routes"));
+}

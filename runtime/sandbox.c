@@ -1,0 +1,249 @@
+#include "sandbox.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+#include "netlink.h"
+#include "network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static const struct {
+    const char *name;
+    int flag;
+} kinds[] = {{"net", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}};
+#define KIND_COUNT (sizeof kinds / sizeof *kinds)
+
+static int check_id(struct error *e, const char *id)
+{
+    size_t size = strlen(id);
+    if (size == 0 || size > 64 || strchr(id, '/') != NULL || *id == '.')
+        return err_set(e, EINVAL, "sandbox id \"%s\"", id);
+    return 0;
+}
+
+static bool is_mount(const char *path)
+{
+    struct statx info;
+    return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &info) == 0 &&
+           (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+/* Making the first and removing the last sandbox also makes and removes the mount that holds the
+ * pins. */
+static int lock(struct error *e, const char *run_dir)
+{
+    cleanup_free char *path = text_format("%s/sandboxes.lock", run_dir);
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return err_set(e, errno, "lock %s", path);
+    return steal_fd(&fd);
+}
+
+/* The pins hang below a private mount, so that no other mount namespace gets copies that would keep
+ * them. */
+static int make_private(struct error *e, const char *dir)
+{
+    if (make_dirs(e, dir, 0700) < 0)
+        return -1;
+    if (is_mount(dir))
+        return 0;
+    if (mount(dir, dir, NULL, MS_BIND, NULL) < 0 || mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
+        return err_set(e, errno, "make %s a private mount", dir);
+    return 0;
+}
+
+static int pin(struct error *e, const char *dir, const char *name, json_object *paths)
+{
+    cleanup_free char *path = text_format("%s/%s", dir, name);
+    cleanup_free char *own = text_format("/proc/self/ns/%s", name);
+    cleanup_close int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0400);
+    if (fd < 0 || mount(own, path, NULL, MS_BIND, NULL) < 0)
+        return err_set(e, errno, "pin %s namespace at %s", name, path);
+    json_put_text(paths, name, path);
+    return 0;
+}
+
+static int set_sysctls(struct error *e, json_object *sysctls)
+{
+    if (sysctls == NULL)
+        return 0;
+    json_object_object_foreach(sysctls, key, value)
+    {
+        if (strstr(key, "..") != NULL || network_sysctl(e, key, json_object_get_string(value)) < 0)
+            return err_wrap(e, "sysctl %s", key);
+    }
+    return 0;
+}
+
+/* In the new network namespace: loopback, then the interface's inner end. */
+static int set_up_network(struct error *e, int host, json_object *wish)
+{
+    struct error ignored;
+    /* Off unless asked for by a sysctl; a kernel without IPv6 has no such files. */
+    (void)network_sysctl(&ignored, "net.ipv6.conf.all.disable_ipv6", "1");
+    (void)network_sysctl(&ignored, "net.ipv6.conf.default.disable_ipv6", "1");
+    cleanup_close int inside = netlink_open(e);
+    if (inside < 0 || link_up(e, inside, "lo") < 0)
+        return -1;
+    if (wish == NULL)
+        return 0;
+    cleanup_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (own < 0)
+        return err_set(e, errno, "open network namespace");
+    const char *name = json_text(wish, "name", "eth0");
+    const char *gateway = json_text(wish, "gateway", "");
+    if (link_veth(e, host, wish, own) < 0 ||
+        address_add(e, inside, name, json_text(wish, "address", "")) < 0 ||
+        link_up(e, inside, name) < 0)
+        return -1;
+    return *gateway == '\0' ? 0 : route_add(e, inside, "default", gateway, name, RTPROT_STATIC);
+}
+
+static int make_namespaces(struct error *e, json_object *spec, const char *dir, json_object *paths)
+{
+    json_object *wanted = json_at(spec, "namespaces");
+    cleanup_close int host = netlink_open(e);
+    int flags = 0;
+    if (host < 0)
+        return -1;
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        if (json_has_text(wanted, kinds[i].name))
+            flags |= kinds[i].flag;
+    if (unshare(flags) < 0)
+        return err_set(e, errno, "make namespaces");
+    const char *hostname = json_text(spec, "hostname", "");
+    if ((flags & CLONE_NEWUTS) != 0 && *hostname != '\0' &&
+        sethostname(hostname, strlen(hostname)) < 0)
+        return err_set(e, errno, "set hostname %s", hostname);
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        if ((flags & kinds[i].flag) != 0 && pin(e, dir, kinds[i].name, paths) < 0)
+            return -1;
+    if ((flags & CLONE_NEWNET) != 0 && set_up_network(e, host, json_at(spec, "interface")) < 0)
+        return -1;
+    return set_sysctls(e, json_at(spec, "sysctls"));
+}
+
+static int prepare(struct error *e, const char *run_dir, const char *id, json_object *spec,
+                   char **dir)
+{
+    cleanup_free char *parent = text_format("%s/sandboxes", run_dir);
+    cleanup_close int guard = lock(e, run_dir);
+    if (guard < 0 || make_private(e, parent) < 0)
+        return -1;
+    *dir = text_format("%s/%s", parent, id);
+    if (mkdir(*dir, 0700) < 0)
+        return err_set(e, errno, "make sandbox %s", id);
+    cleanup_close int fd = open(*dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "open sandbox %s", id);
+    /* Deletion must know the interface even when making was cut short. */
+    return file_replace_at(e, fd, "spec.json", json_line(spec));
+}
+
+int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json_object **result)
+{
+    const char *id = json_text(spec, "id", "");
+    cleanup_free char *dir = NULL;
+    cleanup_json json_object *paths = json_object_new_object();
+    if (check_id(e, id) < 0)
+        return -1;
+    if (prepare(e, run_dir, id, spec, &dir) < 0)
+        return -1;
+    cleanup_close int host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (host < 0)
+        return err_set(e, errno, "open own network namespace");
+    if (make_namespaces(e, spec, dir, paths) < 0) {
+        struct error ignored;
+        if (setns(host, CLONE_NEWNET) == 0)
+            (void)sandbox_delete(&ignored, run_dir, id);
+        return -1;
+    }
+    *result = json_object_new_object();
+    json_put_text(*result, "id", id);
+    json_object_object_add(*result, "namespaces", json_object_get(paths));
+    return 0;
+}
+
+int sandbox_delete(struct error *e, const char *run_dir, const char *id)
+{
+    struct error ignored;
+    if (check_id(e, id) < 0)
+        return -1;
+    cleanup_free char *parent = text_format("%s/sandboxes", run_dir);
+    cleanup_free char *dir = text_format("%s/%s", parent, id);
+    cleanup_free char *spec_path = text_format("%s/spec.json", dir);
+    cleanup_json json_object *spec = NULL;
+    (void)json_read_file(&ignored, spec_path, &spec);
+    const char *interface = json_text(spec, "interface.hostName", NULL);
+    if (interface != NULL) {
+        cleanup_close int host = netlink_open(e);
+        if (host < 0 || link_delete(e, host, interface) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        cleanup_free char *path = text_format("%s/%s", dir, kinds[i].name);
+        if (is_mount(path) && umount2(path, MNT_DETACH) < 0)
+            return err_set(e, errno, "unpin %s", path);
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_set(e, errno, "remove %s", path);
+    }
+    cleanup_close int guard = lock(e, run_dir);
+    if (guard < 0)
+        return -1;
+    if ((unlink(spec_path) < 0 && errno != ENOENT) || (rmdir(dir) < 0 && errno != ENOENT))
+        return err_set(e, errno, "remove sandbox %s", id);
+    cleanup_json json_object *left = NULL;
+    if (sandbox_list(e, run_dir, &left) < 0)
+        return -1;
+    if (json_count(left, "") == 0 && is_mount(parent) && umount2(parent, MNT_DETACH) < 0)
+        return err_set(e, errno, "unmount %s", parent);
+    return 0;
+}
+
+int sandbox_list(struct error *e, const char *run_dir, json_object **list)
+{
+    cleanup_free char *parent = text_format("%s/sandboxes", run_dir);
+    cleanup_dir DIR *handle = opendir(parent);
+    struct dirent *entry;
+    *list = json_object_new_array();
+    if (handle == NULL)
+        return errno == ENOENT ? 0 : err_set(e, errno, "open %s", parent);
+    while ((entry = readdir(handle)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        json_object *sandbox = json_object_new_object(), *paths = json_object_new_object();
+        for (size_t i = 0; i < KIND_COUNT; i++) {
+            cleanup_free char *path = text_format("%s/%s/%s", parent, entry->d_name, kinds[i].name);
+            if (is_mount(path))
+                json_put_text(paths, kinds[i].name, path);
+        }
+        json_put_text(sandbox, "id", entry->d_name);
+        json_object_object_add(sandbox, "namespaces", paths);
+        json_object_array_add(*list, sandbox);
+    }
+    return 0;
+}
+
+int sandbox_enter_network(struct error *e, const char *run_dir, const char *id)
+{
+    if (check_id(e, id) < 0)
+        return -1;
+    cleanup_free char *dir = text_format("%s/sandboxes/%s", run_dir, id);
+    cleanup_free char *path = text_format("%s/net", dir);
+    if (faccessat(AT_FDCWD, dir, F_OK, 0) < 0)
+        return err_set(e, errno, "sandbox %s", id);
+    if (!is_mount(path))
+        return 0;
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+        return err_set(e, errno, "enter network namespace of sandbox %s", id);
+    return 0;
+}

@@ -1,0 +1,136 @@
+/** Containers outlive the daemon and its client; exits that nobody heard are told later. */
+
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { silent } from '../../pkg/log/log.ts';
+import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
+import type { Exit } from '../../pkg/runtime/runtime.ts';
+import { suite } from '../harness/suite.ts';
+import { createFixture, textOf } from './fixture.ts';
+
+/** The daemon: the process whose command names this run directory and whose name is its own. */
+function daemonPid(runDir: string): number {
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      const comm = readFileSync(`/proc/${name}/comm`, 'utf8').trim();
+      if (command.includes(runDir) && comm === 'mini-serve') return Number(name);
+    } catch {
+      // It has gone meanwhile.
+    }
+  }
+  throw new Error('No daemon runs');
+}
+
+suite('runtime survival', ({ test, cleanup }) => {
+  test('goes on after the daemon is killed: logs, exec, exit codes', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    await f.runtime.run(
+      f.spec('a', ['sh', '-c', 'echo one; read x; echo two; exit 9'], { hasStdin: true }),
+    );
+    const session = await f.runtime.attach('a', { hasStdin: true });
+    process.kill(daemonPid(f.runDir), 'SIGKILL');
+    assert.is((await f.runtime.state('a'))?.status, 'running');
+    session.stdout.write('\n');
+    assert.is((await f.exit('a')).exitCode, 9);
+    assert.equal(f.log('a'), ['stdout F one', 'stdout F two']);
+  });
+
+  test('keeps requests in flight when the daemon is killed, and loses none after', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const ids = Array.from({ length: 12 }, (_, at) => `c${at}`);
+    const runs = ids.map((id, at) =>
+      f.runtime.run(f.spec(id, ['sh', '-c', `exit ${at}`])).then(
+        () => true,
+        () => false,
+      ),
+    );
+    process.kill(daemonPid(f.runDir), 'SIGKILL');
+    const ran = await Promise.all(runs);
+    for (const [at, id] of ids.entries()) {
+      if (ran[at] !== true) await f.runtime.run(f.spec(`${id}x`, ['sh', '-c', `exit ${at}`]));
+      assert.is((await f.exit(ran[at] === true ? id : `${id}x`)).exitCode, at);
+    }
+  });
+
+  test('tells a new client of containers and exits of a killed one', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const program = join(f.dir, 'client.ts');
+    const at = new URL('../../pkg/', import.meta.url).pathname;
+    const specs = [
+      f.spec('quick', ['sh', '-c', 'read x; exit 4'], { hasStdin: true }),
+      f.spec('long', ['sleep', '100']),
+    ];
+    const runDir = join(f.dir, 'run2');
+    writeFileSync(
+      program,
+      `import { createRuntime } from '${at}runtime/create-runtime.ts';
+       import { silent } from '${at}log/log.ts';
+       const runtime = await createRuntime(${JSON.stringify({ helper: f.helper, runDir }).replace(
+         /}$/,
+         ', log: silent })',
+       )};
+       for (const spec of ${JSON.stringify(specs)}) await runtime.run(spec);
+       process.stdout.write('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    const client = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((done) => client.stdout.once('data', done));
+    client.kill('SIGKILL');
+    await new Promise((done) => client.once('exit', done));
+
+    const runtime = await createRuntime({ helper: f.helper, runDir, log: silent });
+    const exited = new Promise<Exit>((done) => runtime.onExit(done));
+    cleanup(async () => {
+      for (const { id } of await runtime.list()) await runtime.delete(id, { isForced: true });
+      await runtime.close();
+    });
+    assert.equal((await runtime.list()).map((c) => [c.id, c.status]).sort(), [
+      ['long', 'running'],
+      ['quick', 'running'],
+    ]);
+    const session = await runtime.attach('quick', { hasStdin: true });
+    session.stdout.write('\n');
+    await textOf(session.stdout);
+    assert.equal([(await exited).id, (await exited).exitCode], ['quick', 4]);
+  });
+
+  test('delivers an exit once, though nobody listened when it came', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const runDir = join(f.dir, 'run3');
+    const runtime = await createRuntime({ helper: f.helper, runDir, log: silent });
+    cleanup(async () => {
+      await runtime.delete('a');
+      await runtime.close();
+    });
+    const spec = f.spec('a', ['sh', '-c', 'read x; exit 6'], { hasStdin: true });
+    await runtime.run(spec);
+    const session = await runtime.attach('a', { hasStdin: true });
+    session.stdout.write('\n');
+    await textOf(session.stdout);
+    const heard: Exit[] = [];
+    await new Promise<void>((done) => {
+      runtime.onExit((exit) => {
+        heard.push(exit);
+        done();
+      });
+    });
+    const second = await createRuntime({
+      helper: f.helper,
+      runDir: join(f.dir, 'run4'),
+      log: silent,
+    });
+    await second.close();
+    assert.equal(
+      heard.map((exit) => [exit.id, exit.exitCode]),
+      [['a', 6]],
+    );
+    assert.equal(readdirSync(join(runDir, 'exits')), []);
+  });
+});
