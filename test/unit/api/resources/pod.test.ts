@@ -1,0 +1,430 @@
+/** Pods: defaults, validation, what may change, and what `kubectl get pods` prints. */
+
+import * as assert from 'uvu/assert';
+import { pullPolicyOf } from '../../../../pkg/api/resources/pod-defaults.ts';
+import { qosClass } from '../../../../pkg/api/resources/pod-qos.ts';
+import { suite } from '../../../harness/suite.ts';
+import { cells, defaulted, faults, headers, make, row, updateFaults } from './fixtures.ts';
+
+const NO_QUANTITY =
+  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const CONTAINER = { name: 'c', image: 'busybox' };
+const DONE = {
+  terminated: { exitCode: 0, reason: 'Completed', finishedAt: '2025-12-31T23:59:00Z' },
+};
+const RUNNING = { running: { startedAt: '2025-12-31T23:59:00Z' } };
+
+interface Given {
+  readonly spec?: object;
+  readonly status: object;
+  readonly deletionTimestamp?: string;
+}
+
+function status(name: string, state: object, more: object = {}): object {
+  return { name, image: 'i', imageID: '', ready: false, restartCount: 0, state, ...more };
+}
+
+/** What is given, and READY, STATUS, RESTARTS. */
+const PRINTED: readonly [string, Given, readonly string[]][] = [
+  ['pending', { status: { phase: 'Pending' } }, ['0/1', 'Pending', '0']],
+  [
+    'being created',
+    {
+      status: {
+        phase: 'Pending',
+        containerStatuses: [status('c', { waiting: { reason: 'ContainerCreating' } })],
+      },
+    },
+    ['0/1', 'ContainerCreating', '0'],
+  ],
+  [
+    'running',
+    { status: { phase: 'Running', containerStatuses: [status('c', RUNNING, { ready: true })] } },
+    ['1/1', 'Running', '0'],
+  ],
+  [
+    'crashing',
+    {
+      status: {
+        phase: 'Running',
+        containerStatuses: [
+          status(
+            'c',
+            { waiting: { reason: 'CrashLoopBackOff' } },
+            {
+              restartCount: 3,
+              lastState: { terminated: { exitCode: 1, finishedAt: '2025-12-31T23:58:00Z' } },
+            },
+          ),
+        ],
+      },
+    },
+    ['0/1', 'CrashLoopBackOff', '3 (2m ago)'],
+  ],
+  [
+    'ended',
+    { status: { phase: 'Succeeded', containerStatuses: [status('c', DONE)] } },
+    ['0/1', 'Completed', '0'],
+  ],
+  [
+    'failed with an exit code',
+    {
+      status: {
+        phase: 'Failed',
+        containerStatuses: [status('c', { terminated: { exitCode: 3 } })],
+      },
+    },
+    ['0/1', 'ExitCode:3', '0'],
+  ],
+  [
+    'killed by a signal',
+    {
+      status: {
+        phase: 'Failed',
+        containerStatuses: [status('c', { terminated: { exitCode: 137, signal: 9 } })],
+      },
+    },
+    ['0/1', 'Signal:9', '0'],
+  ],
+  [
+    'initializing',
+    {
+      spec: { initContainers: [{ name: 'a' }, { name: 'b' }], containers: [CONTAINER] },
+      status: {
+        phase: 'Pending',
+        initContainerStatuses: [status('a', DONE), status('b', RUNNING)],
+      },
+    },
+    ['0/1', 'Init:1/2', '0'],
+  ],
+  [
+    'failing to initialize',
+    {
+      spec: { initContainers: [{ name: 'a' }], containers: [CONTAINER] },
+      status: {
+        phase: 'Pending',
+        initContainerStatuses: [
+          status('a', { waiting: { reason: 'CrashLoopBackOff' } }, { restartCount: 2 }),
+        ],
+      },
+    },
+    ['0/1', 'Init:CrashLoopBackOff', '2'],
+  ],
+  [
+    'running with a sidecar',
+    {
+      spec: { initContainers: [{ name: 'a', restartPolicy: 'Always' }], containers: [CONTAINER] },
+      status: {
+        phase: 'Running',
+        initContainerStatuses: [status('a', RUNNING, { started: true, ready: true })],
+        containerStatuses: [status('c', RUNNING, { ready: true })],
+      },
+    },
+    ['2/2', 'Running', '0'],
+  ],
+  [
+    'one ended, one still running',
+    {
+      spec: { containers: [CONTAINER, { name: 'd' }] },
+      status: {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'False' }],
+        containerStatuses: [status('c', DONE), status('d', RUNNING, { ready: true })],
+      },
+    },
+    ['1/2', 'NotReady', '0'],
+  ],
+  [
+    'being deleted',
+    {
+      deletionTimestamp: '2026-01-01T00:00:00Z',
+      status: { phase: 'Running', containerStatuses: [status('c', RUNNING, { ready: true })] },
+    },
+    ['1/1', 'Terminating', '0'],
+  ],
+  ['evicted', { status: { phase: 'Failed', reason: 'Evicted' } }, ['0/1', 'Evicted', '0']],
+  [
+    'gated',
+    {
+      status: {
+        phase: 'Pending',
+        conditions: [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated' }],
+      },
+    },
+    ['0/1', 'SchedulingGated', '0'],
+  ],
+];
+
+suite('pod columns', ({ test }) => {
+  test('are those of kubectl', () => {
+    assert.equal(headers('pods'), ['NAME', 'READY', 'STATUS', 'RESTARTS', 'AGE']);
+    assert.equal(headers('pods', true).slice(5), [
+      'IP',
+      'NODE',
+      'NOMINATED NODE',
+      'READINESS GATES',
+    ]);
+  });
+
+  for (const [
+    what,
+    { spec = { containers: [CONTAINER] }, status: now, deletionTimestamp },
+    expected,
+  ] of PRINTED) {
+    test(`show a pod ${what}`, () => {
+      const pod = make(
+        'pods',
+        { spec, status: now },
+        deletionTimestamp ? { deletionTimestamp } : {},
+      );
+      assert.equal(cells('pods', pod).slice(1, 4), expected);
+    });
+  }
+
+  test('show where it runs, wide', () => {
+    const pod = make('pods', {
+      spec: { containers: [CONTAINER], nodeName: 'n1', readinessGates: [{ conditionType: 'a' }] },
+      status: { podIPs: [{ ip: '10.42.0.7' }], conditions: [{ type: 'a', status: 'True' }] },
+    });
+    assert.equal(cells('pods', pod, true).slice(4), ['90s', '10.42.0.7', 'n1', '<none>', '1/1']);
+  });
+});
+
+suite('pod defaults', ({ test }) => {
+  test('fill in what Kubernetes fills in', () => {
+    const { spec } = defaulted('pods', {
+      spec: {
+        containers: [
+          { ...CONTAINER, ports: [{ containerPort: 80 }], resources: { limits: { cpu: '1000m' } } },
+        ],
+        volumes: [{ name: 'v' }, { name: 'm', configMap: { name: 'm' } }],
+      },
+    }) as unknown as { spec: Record<string, unknown> };
+    assert.equal(spec, {
+      containers: [
+        {
+          name: 'c',
+          image: 'busybox',
+          ports: [{ containerPort: 80, protocol: 'TCP' }],
+          resources: { limits: { cpu: '1' }, requests: { cpu: '1' } },
+          imagePullPolicy: 'Always',
+          terminationMessagePath: '/dev/termination-log',
+          terminationMessagePolicy: 'File',
+        },
+      ],
+      volumes: [
+        { name: 'v', emptyDir: {} },
+        { name: 'm', configMap: { name: 'm', defaultMode: 420 } },
+      ],
+      restartPolicy: 'Always',
+      dnsPolicy: 'ClusterFirst',
+      schedulerName: 'default-scheduler',
+      terminationGracePeriodSeconds: 30,
+      securityContext: {},
+      enableServiceLinks: true,
+    });
+  });
+
+  test('leave a template without what only pods get', () => {
+    const { spec } = defaulted('deployments', {
+      spec: {
+        template: { spec: { containers: [{ ...CONTAINER, resources: { limits: { cpu: '1' } } }] } },
+      },
+    }) as unknown as {
+      spec: {
+        template: { spec: { enableServiceLinks?: boolean; containers: { resources: object }[] } };
+      };
+    };
+    assert.is(spec.template.spec.enableServiceLinks, undefined);
+    assert.equal(spec.template.spec.containers[0]?.resources, { limits: { cpu: '1' } });
+  });
+
+  test('pull by tag', () => {
+    const cases: readonly [string, string][] = [
+      ['busybox', 'Always'],
+      ['busybox:latest', 'Always'],
+      ['busybox:1.36', 'IfNotPresent'],
+      ['localhost:5000/a/b', 'Always'],
+      ['localhost:5000/a/b:v1', 'IfNotPresent'],
+      ['busybox@sha256:abc', 'IfNotPresent'],
+      ['busybox:latest@sha256:abc', 'IfNotPresent'],
+    ];
+    for (const [image, expected] of cases) assert.is(pullPolicyOf(image), expected, image);
+  });
+
+  test('fill in probes', () => {
+    const probe = { httpGet: { port: 80 } };
+    const { spec } = defaulted('pods', {
+      spec: { containers: [{ ...CONTAINER, readinessProbe: probe }] },
+    }) as unknown as { spec: { containers: { readinessProbe: object }[] } };
+    assert.equal(spec.containers[0]?.readinessProbe, {
+      httpGet: { port: 80, path: '/', scheme: 'HTTP' },
+      timeoutSeconds: 1,
+      periodSeconds: 10,
+      successThreshold: 1,
+      failureThreshold: 3,
+    });
+  });
+
+  test('know three qualities of service', () => {
+    const both = { cpu: '1', memory: '1Gi' };
+    const of = (resources: object) => qosClass({ containers: [{ name: 'c', resources }] });
+    assert.is(of({}), 'BestEffort');
+    assert.is(of({ requests: { cpu: '1' } }), 'Burstable');
+    assert.is(of({ limits: both }), 'Guaranteed');
+    assert.is(of({ limits: both, requests: { cpu: '500m', memory: '1Gi' } }), 'Burstable');
+  });
+
+  test('give a new pod its phase and drop what the client says of its status', () => {
+    const pod = row('pods').prepareForCreate?.(
+      defaulted('pods', { spec: { containers: [CONTAINER] }, status: { phase: 'Running' } }),
+    );
+    assert.equal((pod as unknown as { status: object }).status, {
+      phase: 'Pending',
+      qosClass: 'BestEffort',
+    });
+  });
+});
+
+/** A change to a valid pod's spec or container, and what is said of it. */
+const WRONG: readonly [object, object, readonly string[]][] = [
+  [{}, {}, []],
+  [{ containers: [] }, {}, ['spec.containers: Required value']],
+  [{}, { name: '' }, ['spec.containers[0].name: Required value']],
+  [{}, { image: '' }, ['spec.containers[0].image: Required value']],
+  [
+    { restartPolicy: 'Sometimes' },
+    {},
+    [
+      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+    ],
+  ],
+  [
+    {},
+    { imagePullPolicy: 'x' },
+    [
+      'spec.containers[0].imagePullPolicy: Unsupported value: "x": supported values: "Always", "IfNotPresent", "Never"',
+    ],
+  ],
+  [
+    {},
+    { ports: [{ containerPort: 70_000 }] },
+    [
+      'spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive',
+    ],
+  ],
+  [
+    {},
+    {
+      ports: [
+        { containerPort: 1, name: 'a' },
+        { containerPort: 2, name: 'a' },
+      ],
+    },
+    ['spec.containers[0].ports[1].name: Duplicate value: "a"'],
+  ],
+  [{}, { env: [{ value: 'x' }] }, ['spec.containers[0].env[0].name: Required value']],
+  [
+    {},
+    { env: [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'spec.foo' } } }] },
+    [
+      'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "spec.foo": supported values: "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"',
+    ],
+  ],
+  [
+    {},
+    { volumeMounts: [{ name: 'v', mountPath: '/v' }] },
+    ['spec.containers[0].volumeMounts[0].name: Not found: "v"'],
+  ],
+  [
+    {},
+    { resources: { limits: { cpu: '1' }, requests: { cpu: '2' } } },
+    [
+      'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+    ],
+  ],
+  [
+    {},
+    { resources: { limits: { cpu: '1KiB' } } },
+    [
+      `spec.containers[0].resources.limits[cpu]: Invalid value: "1KiB": ${NO_QUANTITY}`,
+      `spec.containers[0].resources.requests[cpu]: Invalid value: "1KiB": ${NO_QUANTITY}`,
+    ],
+  ],
+  [
+    {},
+    { livenessProbe: { exec: { command: ['a'] }, successThreshold: 2 } },
+    ['spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1'],
+  ],
+  [
+    {},
+    { livenessProbe: {} },
+    ['spec.containers[0].livenessProbe: Required value: must specify a handler type'],
+  ],
+  [
+    { activeDeadlineSeconds: 0 },
+    {},
+    ['spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive'],
+  ],
+  [
+    {
+      volumes: [
+        { name: 'a', emptyDir: {} },
+        { name: 'a', emptyDir: {} },
+      ],
+    },
+    {},
+    ['spec.volumes[1].name: Duplicate value: "a"'],
+  ],
+  [
+    { volumes: [{ name: 'a', emptyDir: {}, hostPath: { path: '/a', type: '' } }] },
+    {},
+    ['spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type'],
+  ],
+  [{ initContainers: [CONTAINER] }, {}, ['spec.initContainers[0].name: Duplicate value: "c"']],
+  [{ tolerations: [{ operator: 'Exists' }] }, {}, []],
+];
+
+suite('pod validation', ({ test }) => {
+  test('names the field and words the fault as Kubernetes does', () => {
+    for (const [spec, container, expected] of WRONG) {
+      const body = { spec: { containers: [{ ...CONTAINER, ...container }], ...spec } };
+      assert.equal(faults('pods', body), expected, JSON.stringify(body));
+    }
+  });
+
+  test('lets an update change the image, add tolerations, and nothing else', () => {
+    const from = { spec: { containers: [CONTAINER], nodeName: 'a' } };
+    const to = (spec: object, container: object = {}) => ({
+      spec: {
+        ...from.spec,
+        containers: [{ ...CONTAINER, imagePullPolicy: 'Always', ...container }],
+        ...spec,
+      },
+    });
+    assert.equal(updateFaults('pods', from, to({}, { image: 'busybox:2' })), []);
+    assert.equal(
+      updateFaults('pods', from, to({ tolerations: [{ key: 'a', operator: 'Exists' }] })),
+      [],
+    );
+    assert.equal(updateFaults('pods', from, to({ activeDeadlineSeconds: 5 })), []);
+    assert.match(
+      updateFaults('pods', from, to({}, { command: ['x'] }))[0] ?? '',
+      /^spec: Forbidden: pod updates may not change fields other than `spec.containers\[\*\].image`/,
+    );
+    assert.equal(updateFaults('pods', from, to({ containers: [] })), [
+      'spec.containers: Forbidden: pod updates may not add or remove containers',
+    ]);
+  });
+
+  test('gives no grace to pods that no agent holds', () => {
+    const grace = (spec: object, phase = 'Running') =>
+      row('pods').graceSeconds?.(
+        defaulted('pods', { spec: { containers: [CONTAINER], ...spec }, status: { phase } }),
+      );
+    assert.is(grace({}), 0);
+    assert.is(grace({ nodeName: 'n' }), 30);
+    assert.is(grace({ nodeName: 'n' }, 'Succeeded'), 0);
+    assert.is(grace({ nodeName: 'n', terminationGracePeriodSeconds: 5 }), 5);
+  });
+});
