@@ -4,19 +4,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
-import { type Agent, startAgent } from '../../../pkg/agent/agent.ts';
+import { type Agent, type AgentOptions, startAgent } from '../../../pkg/agent/agent.ts';
 import type { Container, Event, Node, Pod, PodSpec } from '../../../pkg/api/generated/types.ts';
 import type { Client } from '../../../pkg/client/client.ts';
 import { createClient } from '../../../pkg/client/create-client.ts';
 import { directTransport } from '../../../pkg/client/direct-transport.ts';
+import type { Engine } from '../../../pkg/engine/engine.ts';
 import { createLogger, silent } from '../../../pkg/log/log.ts';
 import { sleep, systemClock } from '../../../pkg/wait/clock.ts';
 import { admin, startApiServer } from '../../harness/api-server.ts';
 import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
 
-export interface TestNode {
+export interface TestNode<E extends Engine = FakeEngine> {
   readonly client: Client;
-  readonly engine: FakeEngine;
+  readonly engine: E;
   readonly directory: string;
   readonly agent: () => Agent;
   /** Opens the API server's port; resolves to its URL. */
@@ -38,7 +39,16 @@ export interface PodOptions {
 
 export const NODE = 'node-1';
 
-export async function startTestNode(): Promise<TestNode> {
+/** A node whose containers a fake engine plays. */
+export function startTestNode(): Promise<TestNode> {
+  return startNodeWith(createFakeEngine(), {});
+}
+
+/** A node with this engine. */
+export async function startNodeWith<E extends Engine>(
+  engine: E,
+  options: Partial<AgentOptions>,
+): Promise<TestNode<E>> {
   const directory = await mkdtemp(join(tmpdir(), 'mini-agent-'));
   const plane = await startApiServer({
     nodes: {
@@ -49,7 +59,6 @@ export async function startTestNode(): Promise<TestNode> {
       },
     },
   });
-  const engine = createFakeEngine();
   const client = createClient(directTransport(plane.server.handle, admin), {
     fieldManager: 'test',
   });
@@ -69,6 +78,7 @@ export async function startTestNode(): Promise<TestNode> {
       version: '0.0.0-test',
       log: process.env['MINI_TEST_LOG'] ? createLogger('debug') : silent,
       clock: systemClock,
+      ...options,
     });
   await client.create('namespaces', {
     apiVersion: 'v1',
