@@ -3,7 +3,7 @@
  * objects. The result is not yet decoded: callers run decodeObject on it. Server-side apply is in apply.ts.
  */
 
-import { applyPatch as applyOperations, type Operation } from 'rfc6902';
+import { applyPatch as applyOperations, type Operation, Pointer } from 'rfc6902';
 import { badRequest, StatusError, tooLarge } from './errors.ts';
 import { getKey, isObject, type JsonObject, setKey } from './json.ts';
 import { shapeOfType } from './schema.ts';
@@ -20,8 +20,11 @@ export interface PatchRequest {
   readonly patch: unknown;
 }
 
-/** As kube-apiserver: a JSON patch can be made to grow an object without bound otherwise. */
+/** As kube-apiserver. */
 const OPERATIONS_MAX = 10_000;
+
+/** As kube-apiserver: copies of copies double an object with each operation. */
+const COPIED_BYTES_MAX = 3 * 1024 * 1024;
 
 const OPERATION_NAMES = ['add', 'remove', 'replace', 'move', 'copy', 'test'];
 
@@ -68,12 +71,21 @@ function applyJsonPatch(object: object, patch: unknown): JsonObject {
   const operations = patch.map(operationOf);
   // The library changes its argument, and would share values between the patch and the object.
   const result: unknown = structuredClone(object);
-  const failed = applyOperations(result, structuredClone(operations)).find(
-    (error) => error !== null,
-  );
-  if (failed) throw doesNotApply(failed);
+  let copiedBytes = 0;
+  for (const operation of structuredClone(operations)) {
+    if (operation.op === 'copy') copiedBytes += sizeAt(result, operation.from);
+    if (copiedBytes > COPIED_BYTES_MAX) {
+      throw doesNotApply(new Error(`copies of over ${COPIED_BYTES_MAX} bytes`));
+    }
+    const [failed] = applyOperations(result, [operation]);
+    if (failed) throw doesNotApply(failed);
+  }
   if (!isObject(result)) throw badRequest('a JSON patch must leave an object');
   return result;
+}
+
+function sizeAt(object: unknown, pointer: string): number {
+  return JSON.stringify(Pointer.fromJSON(pointer).get(object) ?? null).length;
 }
 
 function operationOf(value: unknown): Operation {

@@ -246,6 +246,18 @@ suite('patch', ({ test }) => {
     );
   });
 
+  test('json: refuses copies that grow without bound', () => {
+    const copies = Array.from({ length: 40 }, (_, index) => ({
+      op: 'copy',
+      from: '/a',
+      path: `/a/c${index}`,
+    }));
+    assert.throws(
+      () => applyPatch({ kind: 'json', type: POD, object: { a: { b: 'text' } }, patch: copies }),
+      (error: unknown) => error instanceof StatusError && error.code === 422,
+    );
+  });
+
   test('a patch cannot reach the prototype of objects', () => {
     const patch: unknown = JSON.parse('{"__proto__":{"polluted":true}}');
     for (const kind of ['merge', 'strategic'] as const) {
