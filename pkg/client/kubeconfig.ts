@@ -1,9 +1,8 @@
-/** kubeconfig files: read as kubectl reads them (KUBECONFIG, several files, contexts), written with mode 600. */
+/** kubeconfig files, read as kubectl reads them: KUBECONFIG, several files, contexts. pkg/pki writes ours. */
 
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import type { HttpTransportOptions, Tls } from './http-transport.ts';
 
 interface Cluster {
@@ -185,52 +184,4 @@ function credentialsOf(name: string, { value, dir }: Placed<AuthInfo>) {
   if (token) return { token };
   if (username) return { basic: { username, password: password ?? '' } };
   return {};
-}
-
-export interface KubeconfigContent {
-  /** Name of cluster, user and context. */
-  readonly name: string;
-  readonly server: string;
-  readonly ca: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly token?: string;
-}
-
-/** The text of a kubeconfig with one context. */
-export function formatKubeconfig({
-  name,
-  server,
-  ca,
-  cert,
-  key,
-  token,
-}: KubeconfigContent): string {
-  const base64 = (text: string) => Buffer.from(text).toString('base64');
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name, cluster: { server, 'certificate-authority-data': base64(ca) } }],
-    users: [
-      {
-        name,
-        user: {
-          ...(cert ? { 'client-certificate-data': base64(cert) } : {}),
-          ...(key ? { 'client-key-data': base64(key) } : {}),
-          ...(token ? { token } : {}),
-        },
-      },
-    ],
-    contexts: [{ name, context: { cluster: name, user: name } }],
-    'current-context': name,
-    preferences: {},
-  });
-}
-
-/** Writes a kubeconfig that only its owner may read; readers see the old file or the new one, never a part. */
-export async function writeKubeconfig(path: string, content: KubeconfigContent): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const next = `${path}.${process.pid}.tmp`;
-  await writeFile(next, formatKubeconfig(content), { mode: 0o600 });
-  await rename(next, path);
 }
