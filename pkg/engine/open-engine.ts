@@ -55,7 +55,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     clock,
     logLimits: options.logLimits ?? DEFAULT_LOG_LIMITS,
     emit: (container) => {
-      for (const listener of listeners) listener(container);
+      for (const listener of listeners) {
+        try {
+          listener(container);
+        } catch (error) {
+          // A listener's fault must not fail the call that made the change, nor hide it from the others.
+          log.error('A listener failed', { container: container.id, error });
+        }
+      }
     },
   });
   await containers.recover();

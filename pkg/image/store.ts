@@ -175,7 +175,11 @@ class Store implements ImageStore {
 
   async close(): Promise<void> {
     await this.#puller.close();
-    await this.#queue;
+    // What waits may queue more: a removal is followed by a sweep.
+    for (let last: unknown; last !== this.#queue; ) {
+      last = this.#queue;
+      await last;
+    }
   }
 
   async #import(

@@ -41,7 +41,7 @@ export interface Network {
   repair(): Promise<void>;
 }
 
-export const DEFAULT_BRIDGE = 'mini0';
+const DEFAULT_BRIDGE = 'mini0';
 const DEFAULT_MTU = 1500;
 /** IFNAMSIZ without its final zero. */
 const MAX_INTERFACE_NAME = 15;

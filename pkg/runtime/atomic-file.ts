@@ -2,10 +2,10 @@
 
 import { open, readFile, rename } from 'node:fs/promises';
 
-/** A state file cannot be read or does not hold JSON. It is never deleted or overwritten on its own. */
-export class StateFileError extends Error {}
+/** It cannot be read or does not hold JSON; it is never deleted or overwritten on its own. */
+class StateFileError extends Error {}
 
-/** The file's JSON value; undefined when there is no file. Throws StateFileError when it is damaged. */
+/** The file's JSON value; undefined when there is no file. Throws an error that names the file when it is damaged. */
 export async function readStateFile(path: string): Promise<unknown> {
   let text: string;
   try {

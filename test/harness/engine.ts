@@ -25,7 +25,7 @@ const CGROUPS = '/sys/fs/cgroup';
 export const BUSYBOX = 'docker.io/test/busybox:latest';
 
 /** One life of the engine. */
-export interface Life {
+interface Life {
   readonly engine: Engine;
   readonly runtime: Runtime;
   readonly images: ImageStore;

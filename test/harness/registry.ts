@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,13 +97,16 @@ export interface Proxy extends TestRegistry {
   readonly requests: readonly string[];
 }
 
-/** Passes requests on to a registry, unless `interfere` answers and returns true. */
+export type Interfere = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/** Passes requests on to a registry, unless `interfere` answers and returns true. With a certificate it speaks TLS. */
 export async function startProxy(
   target: string,
-  interfere: (request: IncomingMessage, response: ServerResponse) => boolean,
+  interfere: Interfere,
+  tls?: { readonly key: Buffer; readonly cert: Buffer },
 ): Promise<Proxy> {
   const requests: string[] = [];
-  const server = createServer((incoming, answer) => {
+  const pass = (incoming: IncomingMessage, answer: ServerResponse) => {
     requests.push(`${incoming.method} ${incoming.url}`);
     if (interfere(incoming, answer)) return;
     const [hostname, port] = target.split(':');
@@ -121,7 +125,8 @@ export async function startProxy(
     );
     passed.on('error', () => answer.destroy());
     incoming.pipe(passed);
-  });
+  };
+  const server = tls === undefined ? createServer(pass) : createTlsServer(tls, pass);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

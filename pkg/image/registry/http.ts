@@ -132,8 +132,7 @@ export async function readBody(body: IncomingMessage, maxBytes: number): Promise
   return Buffer.concat(chunks);
 }
 
-/** Host and port of an address. */
-export function hostOf(url: string): string {
+function hostOf(url: string): string {
   return new URL(url).host;
 }
 

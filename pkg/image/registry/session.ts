@@ -35,11 +35,12 @@ export class RegistrySession {
     headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
   ): Promise<RegistryResponse> {
+    const used = this.#authorization;
     const first = await this.#send(path, headers, signal);
     if (first.status !== 401) return this.#checked(first, path);
-    const used = this.#authorization;
     first.body.destroy();
-    await this.#authorize(first, signal);
+    // Another request may have signed in since this one was sent.
+    if (this.#authorization === used) await this.#authorize(first, signal);
     if (this.#authorization === undefined || this.#authorization === used) {
       throw this.#unauthorized();
     }
