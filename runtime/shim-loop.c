@@ -127,6 +127,14 @@ static void drop_clients(struct shim *shim)
     }
 }
 
+/* Who has asked for nothing by now waits for the end only. */
+static void dismiss_idle(struct shim *shim)
+{
+    for (struct client *client = shim->clients; client != NULL; client = client->next)
+        if (client->program == NULL && !client->is_closing)
+            client->is_dead = true;
+}
+
 static void finish_programs(struct shim *shim)
 {
     for (struct program **at = &shim->programs; *at != NULL;) {
@@ -142,6 +150,7 @@ static void finish_programs(struct shim *shim)
             shim->main = NULL;
             close(shim->listener);
             shim->listener = -1;
+            dismiss_idle(shim);
         }
         program_free(program);
     }

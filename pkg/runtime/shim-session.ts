@@ -70,7 +70,7 @@ class ShimSession {
   static async open(path: string, hello: Hello, signal?: AbortSignal): Promise<ShimSession> {
     const socket = await connectUnix(path, signal).catch((error: unknown) => {
       signal?.throwIfAborted();
-      throw toRuntimeError(`${hello.op}: container is not running`, error);
+      throw new RuntimeError('ESRCH', `${hello.op}: container is not running`, error);
     });
     const session = new ShimSession(socket);
     const answered = new Promise<Frame>((resolve, reject) => {
@@ -80,7 +80,11 @@ class ShimSession {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       session.#send('H', Buffer.from(JSON.stringify(hello)));
-      session.#answer = decodeJson((await answered).data.toString());
+      const frame = await answered.catch((error: unknown) => {
+        signal?.throwIfAborted();
+        throw new RuntimeError('ESRCH', `${hello.op}: container is not running`, error);
+      });
+      session.#answer = decodeJson(frame.data.toString());
       const error = decodeError(session.#answer);
       if (error !== undefined) throw error;
       return session;

@@ -96,8 +96,7 @@ export interface Fixture {
 }
 
 /** Makes one; close() deletes all that is in it and fails when something stays. */
-export async function createFixture(): Promise<Fixture> {
-  const helper = helperPath();
+export async function createFixture(helper = helperPath()): Promise<Fixture> {
   if (!existsSync(BUSYBOX)) throw new Error('Needs Debian package busybox-static');
   const dir = mkdtempSync(join(tmpdir(), 'mini-rt-'));
   const runDir = join(dir, 'run');

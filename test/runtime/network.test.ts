@@ -1,0 +1,180 @@
+/** Sandboxes and the host's interfaces and routes, inside a network namespace of the test's own. */
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import * as assert from 'uvu/assert';
+import type { SandboxSpec } from '../../pkg/runtime/runtime.ts';
+import { rejects, suite } from '../harness/suite.ts';
+import { createFixture, type Fixture, helperPath, textOf } from './fixture.ts';
+
+const BRIDGE = { name: 'mbr0', address: '10.99.0.1/24', mtu: 1450 };
+
+interface Net {
+  readonly fixture: Fixture;
+  /** Runs `ip` in the test's own namespace. */
+  ip(...args: readonly string[]): string;
+}
+
+suite('runtime network', ({ test, cleanup }) => {
+  /** The helper runs within a fresh network namespace, which stands for the host's. */
+  async function setUp(): Promise<Net> {
+    const dir = mkdtempSync(join(tmpdir(), 'mini-ns-'));
+    const namespace = basename(dir);
+    execFileSync('ip', ['netns', 'add', namespace]);
+    const wrapper = join(dir, 'helper');
+    writeFileSync(
+      wrapper,
+      `#!/bin/sh\nexec nsenter --net=/run/netns/${namespace} ${helperPath()} "$@"\n`,
+    );
+    chmodSync(wrapper, 0o755);
+    const fixture = await createFixture(wrapper);
+    cleanup(async () => {
+      await fixture.close();
+      execFileSync('ip', ['netns', 'delete', namespace]);
+      rmSync(dir, { recursive: true });
+    });
+    return {
+      fixture,
+      ip: (...args) => execFileSync('ip', ['-n', namespace, ...args], { encoding: 'utf8' }),
+    };
+  }
+
+  const sandbox = (id: string, number: number): SandboxSpec => ({
+    id,
+    hostname: `pod-${id}`,
+    namespaces: ['net', 'ipc', 'uts'],
+    interface: {
+      hostName: `v${id}`,
+      name: 'eth0',
+      bridge: BRIDGE.name,
+      address: `10.99.0.${number}/24`,
+      gateway: '10.99.0.1',
+      mtu: BRIDGE.mtu,
+    },
+    sysctls: { 'net.ipv4.ip_local_port_range': '20000 30000' },
+  });
+
+  test('makes a bridge once, with its address and forwarding', async () => {
+    const { fixture, ip } = await setUp();
+    await fixture.runtime.ensureBridge(BRIDGE);
+    await fixture.runtime.ensureBridge(BRIDGE);
+    const text = ip('address', 'show', BRIDGE.name);
+    assert.match(text, /mtu 1450/);
+    assert.match(text, /inet 10\.99\.0\.1\/24 brd 10\.99\.0\.255/);
+    await fixture.runtime.deleteInterface(BRIDGE.name);
+    await fixture.runtime.deleteInterface(BRIDGE.name);
+    assert.not.match(ip('link'), BRIDGE.name);
+  });
+
+  test('joins sandboxes to the bridge so that their containers reach each other', async () => {
+    const { fixture: f, ip } = await setUp();
+    await f.runtime.ensureBridge(BRIDGE);
+    const [one, two] = await Promise.all([
+      f.runtime.createSandbox(sandbox('s1', 11)),
+      f.runtime.createSandbox(sandbox('s2', 12)),
+    ]);
+    assert.match(ip('-d', 'link', 'show', 'vs1'), /master mbr0/);
+    const inside = (paths: Readonly<Record<string, string>>) => [
+      { type: 'pid' },
+      { type: 'mount' },
+      { type: 'cgroup' },
+      { type: 'network', path: paths['net'] ?? '' },
+      { type: 'ipc', path: paths['ipc'] ?? '' },
+      { type: 'uts', path: paths['uts'] ?? '' },
+    ];
+    await f.runtime.run(
+      f.spec('web', ['nc', '-lk', '-p', '8080', '-e', 'echo', 'from-one'], {
+        namespaces: inside(one.namespaces),
+        config: { hostname: undefined },
+      }),
+    );
+    const script =
+      'hostname; ip -o address; ip route; cat /proc/sys/net/ipv4/ip_local_port_range; ' +
+      'until nc 10.99.0.11 8080; do :; done';
+    await f.runtime.run(
+      f.spec('client', ['sh', '-c', script], {
+        namespaces: inside(two.namespaces),
+        config: { hostname: undefined },
+      }),
+    );
+    await f.exit('client');
+    const lines = f.log('client').map((line) => line.replace('stdout F ', ''));
+    assert.is(lines[0], 'pod-s2');
+    assert.ok(lines.some((line) => line.includes('10.99.0.12/24')));
+    assert.not.ok(lines.some((line) => line.includes('inet6')));
+    assert.ok(lines.some((line) => line.startsWith('default via 10.99.0.1 dev eth0')));
+    assert.ok(lines.includes('20000\t30000'));
+    assert.is(lines.at(-1), 'from-one');
+
+    const pipe = await f.runtime.connect('s1', 8080);
+    pipe.end();
+    assert.is(await textOf(pipe), 'from-one\n');
+    assert.match(String(await rejects(f.runtime.connect('s2', 81))), /Connection refused/);
+  });
+
+  test('deletes a sandbox, also twice, and the mount that held the pins with the last one', async () => {
+    const { fixture: f, ip } = await setUp();
+    await f.runtime.ensureBridge(BRIDGE);
+    await f.runtime.createSandbox(sandbox('s1', 11));
+    assert.equal(
+      (await f.runtime.listSandboxes()).map((s) => [s.id, Object.keys(s.namespaces)]),
+      [['s1', ['net', 'ipc', 'uts']]],
+    );
+    await f.runtime.deleteSandbox('s1');
+    await f.runtime.deleteSandbox('s1');
+    assert.equal(await f.runtime.listSandboxes(), []);
+    assert.not.match(ip('link'), 'vs1');
+    assert.equal(readdirSync(join(f.runDir, 'sandboxes')), []);
+  });
+
+  test('leaves nothing of a sandbox that could not be made', async () => {
+    const { fixture: f, ip } = await setUp();
+    assert.match(
+      String(await rejects(f.runtime.createSandbox(sandbox('s1', 11)))),
+      /No such device/,
+    );
+    await f.runtime.ensureBridge(BRIDGE);
+    const bad = { ...sandbox('s2', 12), sysctls: { 'net.no.such': '1' } };
+    assert.match(String(await rejects(f.runtime.createSandbox(bad))), /net\.no\.such/);
+    assert.equal(await f.runtime.listSandboxes(), []);
+    assert.not.match(ip('link'), 'vs2');
+    assert.not.ok(existsSync(join(f.runDir, 'sandboxes/s2')));
+  });
+
+  test('keeps exactly the routes it was told, and touches no others', async () => {
+    const { fixture: f, ip } = await setUp();
+    await f.runtime.ensureBridge(BRIDGE);
+    ip('route', 'add', '10.50.0.0/16', 'dev', BRIDGE.name);
+    const route = (third: number) => ({
+      destination: `10.60.${third}.0/24`,
+      via: '10.99.0.9',
+      device: BRIDGE.name,
+    });
+    await f.runtime.setRoutes([route(1), route(2)]);
+    await f.runtime.setRoutes([
+      route(2),
+      route(3),
+      { destination: '10.61.0.0/16', device: BRIDGE.name },
+    ]);
+    const routes = ip('route')
+      .split('\n')
+      .map((line) => line.split(' ')[0])
+      .filter((to) => to);
+    assert.equal(routes.sort(), [
+      '10.50.0.0/16',
+      '10.60.2.0/24',
+      '10.60.3.0/24',
+      '10.61.0.0/16',
+      '10.99.0.0/24',
+    ]);
+    await f.runtime.setRoutes([]);
+    assert.is(
+      ip('route')
+        .split('\n')
+        .filter((line) => line).length,
+      2,
+    );
+  });
+});
