@@ -37,7 +37,7 @@ const OID = {
 } as const;
 
 /** What a certificate may be used for. */
-export type Usage = 'ca' | 'server' | 'client';
+type Usage = 'ca' | 'server' | 'client';
 
 /** A certificate and the key that it certifies. */
 export interface Authority {
@@ -94,7 +94,7 @@ export function signatureAlgorithm(key: KeyObject): Buffer {
 }
 
 /** A GeneralNames value of DNS names and IP addresses. */
-export function encodeAltNames(names: readonly string[]): Buffer {
+function encodeAltNames(names: readonly string[]): Buffer {
   return sequence(
     ...names.map((name) =>
       isIP(name) ? encode(0x87, ipBytes(name)) : encode(0x82, Buffer.from(name, 'latin1')),

@@ -73,7 +73,7 @@ export function decodeJoinAnswer(value: unknown): JoinAnswer {
   };
 }
 
-export function decodeClusterSettings(value: unknown): ClusterSettings {
+function decodeClusterSettings(value: unknown): ClusterSettings {
   const { clusterCidr, serviceCidr, clusterDns, clusterDomain, servers } = recordOf(value);
   return {
     clusterCidr: textOf(clusterCidr, 'clusterCidr'),

@@ -20,7 +20,7 @@ import { readIfPresent, writePrivateFile } from './file.ts';
 const DAY_MS = 86_400_000;
 /** A certificate is renewed when less than this share of its life is left (a year's: four months before). */
 const RENEW_SHARE = 1 / 3;
-export const CA_LIFETIME_MS = 3650 * DAY_MS;
+const CA_LIFETIME_MS = 3650 * DAY_MS;
 export const LEAF_LIFETIME_MS = 365 * DAY_MS;
 /**
  * A board without a clock starts in 1970. Nothing is issued as of a time before this one, so that certificates

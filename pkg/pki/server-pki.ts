@@ -25,8 +25,8 @@ import {
 /** Names under which the API server is reached inside the cluster; agents verify it as `kubernetes`. */
 const FIXED_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'];
-export const ADMIN_USER = 'system:admin';
-export const ADMIN_GROUP = 'system:masters';
+const ADMIN_USER = 'system:admin';
+const ADMIN_GROUP = 'system:masters';
 
 export interface ServerPkiOptions {
   /** <dataDir>/server/tls. */
@@ -38,7 +38,7 @@ export interface ServerPkiOptions {
   readonly now: number;
 }
 
-export interface ServiceAccountKey {
+interface ServiceAccountKey {
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
 }

@@ -26,9 +26,9 @@ export const MAX_MESSAGE_BYTES = MAX_FRAME_BYTES;
 /** Streams open at once in one session, both directions together. */
 export const MAX_STREAMS = 4096;
 /** A session without traffic for this long is pinged. */
-export const PING_INTERVAL_MS = 5_000;
+const PING_INTERVAL_MS = 5_000;
 /** A peer from which nothing came for this long is dead: a half-open connection, or a cut. */
-export const PEER_DEADLINE_MS = 15_000;
+const PEER_DEADLINE_MS = 15_000;
 /** After goaway the WebSocket's closing handshake gets this long. */
 const CLOSE_DEADLINE_MS = 1_000;
 

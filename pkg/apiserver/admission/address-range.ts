@@ -2,7 +2,7 @@
 
 import ipaddr from 'ipaddr.js';
 
-export type Family = 'IPv4' | 'IPv6';
+type Family = 'IPv4' | 'IPv6';
 
 export interface AddressRange {
   readonly family: Family;

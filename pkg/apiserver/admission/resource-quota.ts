@@ -44,7 +44,7 @@ export function resourceQuota(options: { readonly now: () => number }): Admissio
 }
 
 /** Counts what a quota's names are used for now. For the status, which a controller writes. */
-export function quotaUsage(registry: Registry, quota: ResourceQuota): Amounts {
+function quotaUsage(registry: Registry, quota: ResourceQuota): Amounts {
   const { namespace = '' } = quota.metadata;
   const hard = Object.keys(quota.spec.hard ?? {});
   const sources = new Set(hard.flatMap((name) => sourceOf(name) ?? []));

@@ -36,7 +36,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 }
 
 /** The token of an Authorization header, or of the subprotocol that browsers use for WebSockets. */
-export function bearerToken(headers: Credentials['headers']): string | undefined {
+function bearerToken(headers: Credentials['headers']): string | undefined {
   const header = headers['authorization'];
   const [, bearer] = /^Bearer +(\S+) *$/i.exec(header ?? '') ?? [];
   if (bearer !== undefined) return bearer;

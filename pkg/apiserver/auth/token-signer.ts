@@ -38,7 +38,7 @@ export interface TokenSignerOptions {
   readonly now: () => number;
 }
 
-export interface SignOptions {
+interface SignOptions {
   readonly claims: KubernetesClaims;
   readonly audiences: readonly string[];
   readonly lifetimeSeconds: number;
@@ -103,19 +103,6 @@ export function createTokenSigner(options: TokenSignerOptions): TokenSigner {
       }
     },
   };
-}
-
-/** The issuer that a JWT claims, unverified; tells service-account tokens from anything else. */
-export function claimedIssuer(token: string): string | undefined {
-  const [, body, signature] = token.split('.');
-  if (!body || !signature) return undefined;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(body, 'base64url').toString());
-    const issuer = isRecord(claims) ? claims['iss'] : undefined;
-    return typeof issuer === 'string' ? issuer : undefined;
-  } catch {
-    return undefined; // Not a JWT: the caller treats it as an unknown token.
-  }
 }
 
 function decodeClaims(value: unknown): KubernetesClaims {

@@ -108,7 +108,7 @@ export function bootstrapPolicy(): Policy {
 }
 
 /** The label that puts a role's rules into another role. */
-export function aggregationLabel(role: string): string {
+function aggregationLabel(role: string): string {
   return `${API_GROUP}/aggregate-to-${role}`;
 }
 

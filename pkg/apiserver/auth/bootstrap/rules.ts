@@ -3,7 +3,7 @@
 import type { PolicyRule } from '../../../api/generated/types.ts';
 
 export const READ = ['get', 'list', 'watch'];
-export const WRITE = ['create', 'delete', 'deletecollection', 'patch', 'update'];
+const WRITE = ['create', 'delete', 'deletecollection', 'patch', 'update'];
 export const ALL = ['*'];
 
 /** A rule on resources of one group. */

@@ -1,8 +1,9 @@
 /** The plug-ins behind a real API server over the in-memory store: what they complete, and what they refuse. */
 
 import * as assert from 'uvu/assert';
-import type { Pod, Service } from '../../../../pkg/api/generated/types.ts';
+import type { Pod, ResourceQuota, Service } from '../../../../pkg/api/generated/types.ts';
 import { createAdmissions } from '../../../../pkg/apiserver/admission/admissions.ts';
+import { followQuotas } from '../../../../pkg/apiserver/admission/follow-quotas.ts';
 import {
   type AuthorizerWithRbac,
   createAuthorizer,
@@ -245,6 +246,41 @@ suite('apiserver/admission', ({ test, cleanup }) => {
       });
     await map('one');
     assert.match(await map('two'), /exceeded quota/);
+  });
+
+  test('the status of a quota follows creates and deletes', async () => {
+    const { post, ask, registry, store } = await cluster();
+    const abort = new AbortController();
+    const following = followQuotas({ store, registry, log: silent, signal: abort.signal });
+    cleanup(async () => {
+      abort.abort(new Error('test over'));
+      await following;
+    });
+    const used = async (count: string) => {
+      while (true) {
+        const quota = registry.get<ResourceQuota>('resourcequotas', {
+          namespace: 'default',
+          name: 'q',
+        });
+        if (quota?.status?.used?.['count/configmaps'] === count) return;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
+    await post('/api/v1/namespaces/default/resourcequotas', {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'q' },
+      spec: { hard: { 'count/configmaps': '5' } },
+    });
+    await used('0');
+    await post('/api/v1/namespaces/default/configmaps', {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'm' },
+    });
+    await used('1');
+    await ask('/api/v1/namespaces/default/configmaps/m', { method: 'DELETE' });
+    await used('0');
   });
 
   test('a claim gets the default storage class', async () => {

@@ -197,7 +197,7 @@ suite('apiserver/auth/authentication', ({ test }) => {
     const authorizer = createAuthorizer(registry);
     const check = createEscalationCheck({ authorizer, rbac: authorizer.rbac });
     const write = (kind: string, more: object, user: User = { name: 'bob', groups: [] }) =>
-      check.admit({
+      void check.admit({
         operation: 'CREATE',
         group: 'rbac.authorization.k8s.io',
         resource: `${kind.toLowerCase()}s`,
