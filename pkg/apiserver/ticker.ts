@@ -11,6 +11,8 @@ export interface TickerOptions<T> {
   /** Any of them aborting ends it. */
   readonly signals: readonly AbortSignal[];
   readonly endMs: number;
+  /** Called once at the end, whatever ends it. */
+  readonly onEnd: () => void;
   /** Ticks this often; absent = never. */
   readonly everyMs?: number;
   /** One more tick this long before the end. */
@@ -34,17 +36,14 @@ export class Ticker<T> {
   constructor(options: TickerOptions<T>) {
     this.#options = options;
     const { clock, signals, endMs, everyMs, beforeEndMs = 0 } = options;
-    const end = () => {
-      this.#isEnded = true;
-      this.#wake();
-    };
+    const end = () => this.close();
     this.#cancels.push(clock.after(endMs, end));
     for (const signal of signals) {
-      if (signal.aborted) end();
       signal.addEventListener('abort', end, { once: true });
       this.#cancels.push(() => signal.removeEventListener('abort', end));
     }
-    if (everyMs === undefined) return;
+    if (signals.some(({ aborted }) => aborted)) end();
+    if (everyMs === undefined || this.#isEnded) return;
     this.#tickEvery(everyMs);
     if (endMs > beforeEndMs)
       this.#cancels.push(clock.after(endMs - beforeEndMs, () => this.#tick()));
@@ -71,10 +70,13 @@ export class Ticker<T> {
     }
   }
 
-  /** Stops timers; the source is its owner's to close. */
+  /** Ends it: timers stop and onEnd is called, also when nobody waits for a turn any more. Idempotent. */
   close(): void {
+    if (this.#isEnded) return;
     this.#isEnded = true;
     for (const cancel of this.#cancels) cancel();
+    this.#options.onEnd();
+    this.#wake();
   }
 
   #read(): void {

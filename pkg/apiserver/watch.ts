@@ -164,6 +164,7 @@ async function* live(parts: Parts, { plan, source, signal }: Live): AsyncGenerat
     clock: parts.clock,
     signals: [signal, parts.closing],
     endMs: plan.timeoutMs,
+    onEnd: () => source.close(),
     ...(plan.hasBookmarks
       ? { everyMs: BOOKMARK_EVERY_MS, beforeEndMs: BOOKMARK_BEFORE_END_MS }
       : {}),
