@@ -14,7 +14,7 @@ import {
 } from './field-paths.ts';
 import { EMPTY, type FieldSet } from './field-set.ts';
 import { getKey, isObject, type JsonObject, setKey } from './json.ts';
-import { ordered } from './merge-list.ts';
+import type { Entry } from './merge-list.ts';
 import type { Shape } from './schema.ts';
 
 /** The live object with everything that the configuration names set to what it says. */
@@ -45,22 +45,39 @@ function mergeItems(
   applied: readonly unknown[],
   place: Place,
 ): readonly unknown[] {
-  const merged = new Map(live.map((item) => [elementOf(place, item), item]));
-  const wanted = new Set<string>();
+  const entries = live.map((item): Entry => ({ id: elementOf(place, item), item }));
+  // Items that share their keys (environment variables may) stay unless the configuration names them.
+  const firsts = new Map(entries.toReversed().map((entry) => [entry.id, entry]));
+  const named = new Map<string, unknown>();
   for (const item of applied) {
-    const element = elementOf(place, item);
+    const id = elementOf(place, item);
     checkKeys(item, place);
-    if (wanted.has(element)) {
-      throw badRequest(`duplicate entries for key ${element.slice(2)} in ${nameOf(place)}`);
+    if (named.has(id)) {
+      throw badRequest(`duplicate entries for key ${id.slice(2)} in ${nameOf(place)}`);
     }
-    wanted.add(element);
-    merged.set(element, mergeValue(merged.get(element), item, placeOfItem(place)));
+    named.set(id, mergeValue(firsts.get(id)?.item, item, placeOfItem(place)));
   }
-  const entries = [...merged].map(([id, item]) => ({ id, item }));
-  return ordered(entries, {
-    wanted: [...wanted],
-    server: live.map((item) => elementOf(place, item)),
-  });
+  return interleave(entries, named);
+}
+
+/** The named items in their order, each live item that is not named where it stood among those that are. */
+function interleave(
+  live: readonly Entry[],
+  named: ReadonlyMap<string, unknown>,
+): readonly unknown[] {
+  const result: unknown[] = [];
+  const coming = named.entries();
+  const seen = new Set<string>();
+  for (const { id, item } of live) {
+    if (!named.has(id)) result.push(item);
+    while (named.has(id) && !seen.has(id)) {
+      const { value } = coming.next();
+      if (value === undefined) break;
+      seen.add(value[0]);
+      result.push(value[1]);
+    }
+  }
+  return [...result, ...[...coming].map(([, item]) => item)];
 }
 
 /** An item must have all keys of its list, or at least a default for those it lacks. */

@@ -118,7 +118,7 @@ function identityOf(item: unknown, mergeKey: string | undefined): string {
  * The items that the patch names in its order; the server's own items keep theirs, and each goes before the first named
  * item that it stood before on the server.
  */
-export function ordered(
+function ordered(
   entries: readonly Entry[],
   { wanted, server }: { wanted: readonly string[]; server: readonly string[] },
 ): readonly unknown[] {

@@ -127,8 +127,37 @@ suite('server-side apply', ({ test }) => {
     const other = containers({ name: 'b', image: '2' });
     const both = apply(live, config(other, { labels: { x: 'y' } }), { manager: 'helm' });
     const names = both.spec.template.spec.containers.map(({ name }) => name);
-    assert.equal([...names].sort(), ['a', 'b']);
+    assert.equal(names, ['a', 'b']);
     assert.is(both.metadata.managedFields?.length, 2);
+  });
+
+  test('orders items as the configuration does, others where they stood', () => {
+    const live = apply(undefined, config(containers({ name: 'a' }, { name: 'b' }, { name: 'c' })));
+    const next = containers({ name: 'c' }, { name: 'd' }, { name: 'a' });
+    const moved = apply(live, config(next), { manager: 'helm' });
+    const names = moved.spec.template.spec.containers.map(({ name }) => name);
+    assert.equal(names, ['c', 'd', 'a', 'b']);
+  });
+
+  test('keeps live items that share their keys unless it names them', () => {
+    const env = [
+      { name: 'A', value: '1' },
+      { name: 'A', value: '2' },
+      { name: 'B', value: '3' },
+    ];
+    const live = decodeObject(DEPLOYMENT, config(containers({ name: 'c', env })), 'Strict').object;
+    const other = { manager: 'helm', isForced: true };
+    const more = apply(live, config(containers({ name: 'c', env: [{ name: 'C' }] })), other);
+    assert.equal(more.spec.template.spec.containers[0]?.['env'], [...env, { name: 'C' }]);
+    const one = apply(
+      live,
+      config(containers({ name: 'c', env: [{ name: 'A', value: '9' }] })),
+      other,
+    );
+    assert.equal(one.spec.template.spec.containers[0]?.['env'], [
+      { name: 'A', value: '9' },
+      env[2],
+    ]);
   });
 
   test('refuses to take a field of another manager, in the words of Kubernetes', () => {
