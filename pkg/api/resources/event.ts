@@ -6,18 +6,17 @@ import { type Causes, invalidValue, required } from '../field-errors.ts';
 import type { Event, EventsEvent, ObjectReference } from '../generated/types.ts';
 import type { ApiObject } from '../meta.ts';
 import type { Column, FieldReader, Resource } from '../resource.ts';
-import { NAME, text, UNKNOWN, wide } from './columns.ts';
+import { NAME, text, wide } from './columns.ts';
 
 function reference(object: ObjectReference | undefined): string {
   const { kind = '', name = '' } = object ?? {};
   return name ? `${kind.toLowerCase()}/${name}` : kind.toLowerCase();
 }
 
-/** Events that recur show since when and how often in the wide columns only. */
-function lastSeen({ series, lastTimestamp, eventTime, count }: Event, nowMs: number): string {
-  if (series?.lastObservedTime) return ageOf(series.lastObservedTime, nowMs);
-  if (lastTimestamp) return ageOf(lastTimestamp, nowMs);
-  return count || !eventTime ? UNKNOWN : ageOf(eventTime, nowMs);
+function lastSeen(event: Event, nowMs: number): string {
+  const { series, lastTimestamp } = event;
+  const at = series?.lastObservedTime || lastTimestamp;
+  return at ? ageOf(at, nowMs) : firstSeen(event, nowMs);
 }
 
 function firstSeen({ firstTimestamp, eventTime }: Event, nowMs: number): string {

@@ -6,6 +6,7 @@ import {
   each,
   immutable,
   invalidValue,
+  isSame,
   notSupported,
   requiredName,
 } from '../field-errors.ts';
@@ -28,29 +29,20 @@ const SCOPES = [
   'VolumeAttributesClass',
 ];
 
-/** What is absent follows: max -> default -> defaultRequest <- min. */
+/** What is absent follows: the default limit from max; the default request from that limit, then from min. */
 function itemDefaults(item: LimitRangeItem): LimitRangeItem {
-  const maps = { default: quantityDefaults, defaultRequest: quantityDefaults };
   const canonical = change(item, {
-    ...maps,
+    default: quantityDefaults,
+    defaultRequest: quantityDefaults,
     max: quantityDefaults,
     min: quantityDefaults,
     maxLimitRequestRatio: quantityDefaults,
   });
   if (canonical.type !== 'Container') return canonical;
   const limits: Quantities = { ...canonical.max, ...canonical.default };
-  const requests: Quantities = { ...limits, ...canonical.min, ...canonical.defaultRequest };
-  const preferred = { ...requests, ...withDefaults(limits, canonical) };
-  return {
-    ...canonical,
-    ...(Object.keys(limits).length > 0 ? { default: limits } : {}),
-    ...(Object.keys(preferred).length > 0 ? { defaultRequest: preferred } : {}),
-  };
-}
-
-/** A default limit wins over the minimum as the default request, a default request over both. */
-function withDefaults(limits: Quantities, item: LimitRangeItem): Quantities {
-  return { ...item.min, ...limits, ...item.defaultRequest };
+  const requests: Quantities = { ...canonical.min, ...limits, ...canonical.defaultRequest };
+  const next = { ...canonical, default: limits, defaultRequest: requests };
+  return isSame(next, canonical) ? canonical : next;
 }
 
 function itemCauses(item: LimitRangeItem, path: string): Causes {

@@ -1,0 +1,460 @@
+/** The smaller groups: RBAC, policy, autoscaling, storage, networking, scheduling, certificates, extensions. */
+
+import * as assert from 'uvu/assert';
+import type { ApiObject, ObjectMeta } from '../../../../pkg/api/meta.ts';
+import { findResource } from '../../../../pkg/api/resources.ts';
+import { suite } from '../../../harness/suite.ts';
+import { cells, defaulted, faults, headers, make, row, updateFaults } from './fixtures.ts';
+
+const RBAC = 'rbac.authorization.k8s.io';
+const ROLE_REF = { apiGroup: RBAC, kind: 'Role', name: 'r' };
+
+interface Case {
+  readonly name: string;
+  readonly body: object;
+  readonly metadata?: Partial<ObjectMeta>;
+  readonly expected: readonly string[];
+}
+
+const WRONG: readonly Case[] = [
+  {
+    name: 'roles',
+    body: { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] },
+    expected: [],
+  },
+  {
+    name: 'roles',
+    body: { rules: [{ apiGroups: [''] }] },
+    expected: [
+      'rules[0].verbs: Required value: verbs must contain at least one value',
+      'rules[0].resources: Required value: resource rules must supply at least one resource',
+    ],
+  },
+  {
+    name: 'roles',
+    body: { rules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }] },
+    expected: [
+      'rules[0].nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs',
+    ],
+  },
+  {
+    name: 'clusterroles',
+    body: { rules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }] },
+    expected: [],
+  },
+  {
+    name: 'rolebindings',
+    body: { roleRef: { kind: 'Role', name: 'r' }, subjects: [{ kind: 'User', name: 'a' }] },
+    expected: [],
+  },
+  {
+    name: 'clusterrolebindings',
+    body: {
+      roleRef: ROLE_REF,
+      subjects: [
+        { kind: 'ServiceAccount', name: 'a' },
+        { kind: 'X', name: 'a' },
+      ],
+    },
+    expected: [
+      'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
+      'subjects[0].namespace: Required value',
+      'subjects[1].kind: Unsupported value: "X": supported values: "ServiceAccount", "User", "Group"',
+    ],
+  },
+  {
+    name: 'poddisruptionbudgets',
+    body: { spec: { minAvailable: '50%', selector: {} } },
+    expected: [],
+  },
+  {
+    name: 'poddisruptionbudgets',
+    body: { spec: { minAvailable: 'x' } },
+    expected: [
+      "spec.minAvailable: Invalid value: \"x\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+    ],
+  },
+  {
+    name: 'horizontalpodautoscalers',
+    body: {
+      spec: { minReplicas: 3, maxReplicas: 2, scaleTargetRef: { kind: 'Deployment', name: 'web' } },
+    },
+    expected: [
+      'spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`',
+    ],
+  },
+  {
+    name: 'persistentvolumeclaims',
+    body: { spec: { accessModes: ['x'], resources: { requests: { storage: '0' } } } },
+    expected: [
+      'spec.accessModes: Unsupported value: "x": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
+      'spec.resources[storage]: Invalid value: "0": must be greater than zero',
+    ],
+  },
+  {
+    name: 'persistentvolumes',
+    body: { spec: { accessModes: ['ReadWriteOnce'], capacity: { storage: '1Gi' } } },
+    expected: ['spec: Required value: must specify a volume type'],
+  },
+  { name: 'storageclasses', body: {}, expected: ['provisioner: Required value'] },
+  {
+    name: 'ingresses',
+    body: {
+      spec: {
+        rules: [
+          {
+            http: {
+              paths: [{ path: 'x', pathType: 'Prefix', backend: { service: { name: 's' } } }],
+            },
+          },
+        ],
+      },
+    },
+    expected: [
+      'spec.rules[0].http.paths[0].path: Invalid value: "x": must be an absolute path',
+      'spec.rules[0].http.paths[0].backend.service: Required value: port name or number is required',
+    ],
+  },
+  {
+    name: 'networkpolicies',
+    body: { spec: { ingress: [{ from: [{}], ports: [{ port: 0 }] }] } },
+    expected: [
+      'spec.ingress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+      'spec.ingress[0].from[0]: Required value: must specify a peer',
+    ],
+  },
+  {
+    name: 'priorityclasses',
+    body: { value: 2_000_000_000 },
+    expected: ['value: Forbidden: maximum allowed value of a user defined priority is 1000000000'],
+  },
+  {
+    name: 'priorityclasses',
+    body: { value: 2_000_001_000 },
+    metadata: { name: 'system-node-critical' },
+    expected: [],
+  },
+  {
+    name: 'customresourcedefinitions',
+    body: {
+      spec: {
+        group: 'example.com',
+        names: { plural: 'things', kind: 'Thing' },
+        scope: 'Namespaced',
+        versions: [
+          {
+            name: 'v1',
+            served: true,
+            storage: true,
+            schema: { openAPIV3Schema: { type: 'object' } },
+          },
+        ],
+      },
+    },
+    expected: ['metadata.name: Invalid value: "web": must be spec.names.plural+"."+spec.group'],
+  },
+  {
+    name: 'validatingwebhookconfigurations',
+    body: {
+      webhooks: [
+        {
+          name: 'a.b.c',
+          admissionReviewVersions: ['v1'],
+          sideEffects: 'None',
+          clientConfig: { url: 'http://x' },
+        },
+      ],
+    },
+    expected: [
+      'webhooks[0].clientConfig.url: Invalid value: "http://x": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
+    ],
+  },
+  {
+    name: 'certificatesigningrequests',
+    body: {
+      spec: { request: Buffer.from('x').toString('base64'), signerName: 'x', usages: ['fly'] },
+    },
+    expected: [
+      'spec.request: Invalid value: "eA==": PEM block type must be CERTIFICATE REQUEST',
+      'spec.usages[0]: Unsupported value: "fly": supported values: "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping"',
+      'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form "example.com/signer-name"',
+    ],
+  },
+  {
+    name: 'leases',
+    body: { spec: { leaseDurationSeconds: 0 } },
+    expected: ['spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0'],
+  },
+  {
+    name: 'limitranges',
+    body: { spec: { limits: [{ type: 'Container', max: { cpu: '1' }, min: { cpu: '2' } }] } },
+    expected: [
+      'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',
+      'spec.limits[0].defaultRequest[cpu]: Invalid value: "2": min value 2 is greater than default request value 1',
+      'spec.limits[0].default[cpu]: Invalid value: "2": min value 2 is greater than default value 1',
+    ],
+  },
+];
+
+suite('validation in the smaller groups', ({ test }) => {
+  for (const { name, body, metadata, expected } of WRONG) {
+    test(`of ${name} ${JSON.stringify(body).slice(0, 60)}`, () => {
+      assert.equal(faults(name, body, metadata), expected);
+    });
+  }
+
+  test('keeps what may not change', () => {
+    assert.equal(
+      updateFaults('rolebindings', { roleRef: ROLE_REF }, { roleRef: { ...ROLE_REF, name: 's' } }),
+      [
+        `roleRef: Invalid value: {"apiGroup":"${RBAC}","kind":"Role","name":"s"}: cannot change roleRef`,
+      ],
+    );
+    assert.equal(updateFaults('priorityclasses', { value: 1 }, { value: 2 }), [
+      'value: Forbidden: may not be changed in an update.',
+    ]);
+    assert.equal(updateFaults('storageclasses', { provisioner: 'a' }, { provisioner: 'b' }), [
+      'provisioner: Forbidden: updates to provisioner are forbidden.',
+    ]);
+    const claim = (storage: string) => ({
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
+    });
+    assert.equal(updateFaults('persistentvolumeclaims', claim('1Gi'), claim('2Gi')), []);
+    assert.equal(updateFaults('persistentvolumeclaims', claim('2Gi'), claim('1Gi')), [
+      'spec.resources.requests.storage: Forbidden: field can not be less than status.capacity',
+    ]);
+  });
+});
+
+suite('defaults in the smaller groups', ({ test }) => {
+  test('of bindings, policies and limits', () => {
+    const binding = {
+      roleRef: { kind: 'Role', name: 'r' },
+      subjects: [
+        { kind: 'User', name: 'a' },
+        { kind: 'ServiceAccount', name: 's' },
+      ],
+    };
+    const made = defaulted('rolebindings', binding) as unknown as typeof binding;
+    assert.equal(
+      made.roleRef,
+      ROLE_REF.apiGroup ? { kind: 'Role', name: 'r', apiGroup: RBAC } : {},
+    );
+    assert.equal(made.subjects, [
+      { kind: 'User', name: 'a', apiGroup: RBAC },
+      { kind: 'ServiceAccount', name: 's' },
+    ]);
+    const policy = defaulted('networkpolicies', {
+      spec: { egress: [{ ports: [{ port: 53 }] }] },
+    }) as unknown as { spec: object };
+    assert.equal(policy.spec, {
+      egress: [{ ports: [{ port: 53, protocol: 'TCP' }] }],
+      policyTypes: ['Ingress', 'Egress'],
+      podSelector: {},
+    });
+    const range = defaulted('limitranges', {
+      spec: { limits: [{ type: 'Container', max: { cpu: '2000m' }, min: { memory: '1Mi' } }] },
+    });
+    assert.equal((range as unknown as { spec: { limits: object[] } }).spec.limits[0], {
+      type: 'Container',
+      max: { cpu: '2' },
+      min: { memory: '1Mi' },
+      default: { cpu: '2' },
+      defaultRequest: { cpu: '2', memory: '1Mi' },
+    });
+    assert.is(row('limitranges').defaults?.(range), range);
+  });
+
+  test('of custom resource definitions', () => {
+    const { spec } = defaulted('customresourcedefinitions', {
+      spec: {
+        group: 'g.c',
+        names: { plural: 'things', kind: 'Thing' },
+        scope: 'Cluster',
+        versions: [],
+      },
+    }) as unknown as { spec: { names: object; conversion: object } };
+    assert.equal(spec.names, {
+      plural: 'things',
+      kind: 'Thing',
+      singular: 'thing',
+      listKind: 'ThingList',
+    });
+    assert.equal(spec.conversion, { strategy: 'None' });
+  });
+});
+
+suite('horizontal pod autoscalers', ({ test }) => {
+  const v1 = findResource('autoscaling', 'v1', 'horizontalpodautoscalers');
+  const target = { kind: 'Deployment', name: 'web' };
+
+  function convert(object: ApiObject): { stored: ApiObject; shown: ApiObject } {
+    if (!v1?.storage) throw new Error('autoscaling/v1 has no storage');
+    const stored = v1.storage.toStorage(object);
+    return { stored, shown: v1.storage.fromStorage(stored) };
+  }
+
+  test('of version 1 are stored as version 2', () => {
+    const given = {
+      ...make('horizontalpodautoscalers', {
+        spec: {
+          minReplicas: 1,
+          maxReplicas: 5,
+          scaleTargetRef: target,
+          targetCPUUtilizationPercentage: 60,
+        },
+      }),
+      apiVersion: 'autoscaling/v1',
+    };
+    const { stored, shown } = convert(given);
+    assert.is(stored.apiVersion, 'autoscaling/v2');
+    const { spec } = stored as unknown as { spec: { metrics: object[] } };
+    assert.equal(spec.metrics, [
+      {
+        type: 'Resource',
+        resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 60 } },
+      },
+    ]);
+    assert.equal(
+      (shown as unknown as { spec: object }).spec,
+      (given as unknown as { spec: object }).spec,
+    );
+    assert.is(shown.metadata.annotations, undefined);
+  });
+
+  test('lose nothing on the way through version 1', () => {
+    const spec = {
+      minReplicas: 1,
+      maxReplicas: 5,
+      scaleTargetRef: target,
+      metrics: [
+        {
+          type: 'Resource',
+          resource: { name: 'memory', target: { type: 'Utilization', averageUtilization: 70 } },
+        },
+        {
+          type: 'Resource',
+          resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 60 } },
+        },
+      ],
+      behavior: { scaleDown: { stabilizationWindowSeconds: 60 } },
+    };
+    const stored = defaulted('horizontalpodautoscalers', { spec });
+    const back = convert(v1?.storage?.fromStorage(stored) ?? stored).stored;
+    assert.equal(
+      (back as unknown as { spec: object }).spec,
+      (stored as unknown as { spec: object }).spec,
+    );
+  });
+
+  test('print what they aim at', () => {
+    const object = defaulted('horizontalpodautoscalers', {
+      spec: { maxReplicas: 5, scaleTargetRef: target },
+      status: {
+        currentReplicas: 2,
+        currentMetrics: [
+          { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 12 } } },
+        ],
+      },
+    });
+    assert.equal(headers('horizontalpodautoscalers'), [
+      'NAME',
+      'REFERENCE',
+      'TARGETS',
+      'MINPODS',
+      'MAXPODS',
+      'REPLICAS',
+      'AGE',
+    ]);
+    assert.equal(cells('horizontalpodautoscalers', object), [
+      'web',
+      'Deployment/web',
+      'cpu: 12%/80%',
+      '1',
+      5,
+      2,
+      '90s',
+    ]);
+  });
+});
+
+const TABLES: readonly [string, object, readonly unknown[]][] = [
+  [
+    'rolebindings',
+    { roleRef: ROLE_REF, subjects: [{ kind: 'ServiceAccount', name: 's', namespace: 'n' }] },
+    ['web', 'Role/r', '90s', '', '', 'n/s'],
+  ],
+  [
+    'poddisruptionbudgets',
+    { spec: { minAvailable: 1 }, status: { disruptionsAllowed: 2 } },
+    ['web', '1', 'N/A', 2, '90s'],
+  ],
+  [
+    'storageclasses',
+    { provisioner: 'p', reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
+    ['web', 'p', 'Delete', 'Immediate', 'false', '90s'],
+  ],
+  [
+    'persistentvolumeclaims',
+    {
+      spec: { volumeName: 'v', storageClassName: 'sc', volumeMode: 'Filesystem' },
+      status: { phase: 'Bound', capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'] },
+    },
+    ['web', 'Bound', 'v', '1Gi', 'RWO', 'sc', '<unset>', '90s', 'Filesystem'],
+  ],
+  [
+    'ingresses',
+    { spec: { ingressClassName: 'c', rules: [{ host: 'a.b' }], tls: [{}] } },
+    ['web', 'c', 'a.b', '', '80, 443', '90s'],
+  ],
+  [
+    'endpoints',
+    {
+      subsets: [
+        {
+          addresses: [{ ip: '10.0.0.1' }, { ip: '10.0.0.2' }],
+          ports: [{ port: 80 }, { port: 81 }],
+        },
+      ],
+    },
+    ['web', '10.0.0.1:80,10.0.0.2:80,10.0.0.1:81 + 1 more...', '90s'],
+  ],
+  [
+    'endpointslices',
+    { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }], ports: [{ port: 80 }] },
+    ['web', 'IPv4', '80', '10.0.0.1', '90s'],
+  ],
+  ['leases', { spec: { holderIdentity: 'a' } }, ['web', 'a', '90s']],
+  ['priorityclasses', { value: 5, preemptionPolicy: 'Never' }, ['web', 5, 'false', '90s', 'Never']],
+  ['runtimeclasses', { handler: 'runc' }, ['web', 'runc', '90s']],
+  [
+    'networkpolicies',
+    { spec: { podSelector: { matchLabels: { a: 'b' } } } },
+    ['web', 'a=b', '90s'],
+  ],
+  ['customresourcedefinitions', { spec: {} }, ['web', '2025-12-31T23:58:30Z']],
+  [
+    'apiservices',
+    { spec: {}, status: { conditions: [{ type: 'Available', status: 'False', reason: 'X' }] } },
+    ['web', 'Local', 'False (X)', '90s'],
+  ],
+  [
+    'certificatesigningrequests',
+    {
+      spec: { signerName: 'a.b/c', username: 'u' },
+      status: { certificate: 'x', conditions: [{ type: 'Approved', status: 'True' }] },
+    },
+    ['web', '90s', 'a.b/c', 'u', '<none>', 'Approved,Issued'],
+  ],
+  [
+    'resourcequotas',
+    { status: { hard: { pods: '4', 'limits.cpu': '2' }, used: { pods: '1' } } },
+    ['web', 'pods: 1/4', 'limits.cpu: 0/2', '90s'],
+  ],
+];
+
+suite('columns in the smaller groups', ({ test }) => {
+  for (const [name, body, expected] of TABLES) {
+    test(`of ${name}`, () => assert.equal(cells(name, make(name, body), true), expected));
+  }
+});
