@@ -11,7 +11,9 @@ import { serveLogs } from './logs/serve-logs.ts';
 import { metricsText, statsSummary } from './node/stats.ts';
 import type { NodeContext } from './node-context.ts';
 import type { Pods } from './pod/pods.ts';
+import { servePodProxy } from './streams/pod-proxy.ts';
 import { ApiError, type NodeRequest } from './streams/request.ts';
+import { serveRun } from './streams/run-command.ts';
 import { serveStreaming } from './streams/upgrade.ts';
 
 interface NodeApiOptions {
@@ -24,7 +26,11 @@ export interface NodeApi {
   close(): void;
 }
 
-type Handler = (request: NodeRequest, response: ServerResponse) => Promise<void> | void;
+type Handler = (
+  request: NodeRequest,
+  response: ServerResponse,
+  message: IncomingMessage,
+) => Promise<void> | void;
 
 export function createNodeApi(options: NodeApiOptions): NodeApi {
   const open = new Set<Duplex>();
@@ -70,7 +76,7 @@ async function answer(
       ? ROUTES[request.segments[0] ?? '']
       : undefined;
     if (!handler) throw new ApiError(404, `404 page not found: ${message.url}`);
-    await handler(options)(request, response);
+    await handler(options)(request, response, message);
   } catch (error) {
     fail(response, error);
   }
@@ -98,6 +104,9 @@ const ROUTES: Readonly<Record<string, (options: NodeApiOptions) => Handler>> = {
     if (request.segments[1] !== 'summary') throw new ApiError(404, '404 page not found');
     json(response, await statsSummary(options));
   },
+  podProxy: (options) => (request, response, message) =>
+    servePodProxy({ ...options, request, response, message }),
+  run: (options) => (request, response) => serveRun({ ...options, request, response }),
   exec: () => needsUpgrade,
   attach: () => needsUpgrade,
   portForward: () => needsUpgrade,

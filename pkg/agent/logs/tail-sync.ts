@@ -3,15 +3,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parseLine } from './cri-line.ts';
 
-/** CRI adds a time and tags to each line; this much more is read to have enough text left. */
-const OVERHEAD_FACTOR = 4;
+/** CRI adds a time and tags to each line; so much more is read for each to have enough text left. */
+const OVERHEAD_BYTES = 64;
 
 /** At most the last maxLines lines and maxBytes bytes of text; empty when there is no log. */
 export function tailSync(
   path: string,
   { maxBytes, maxLines }: { readonly maxBytes: number; readonly maxLines: number },
 ): string {
-  const lines = readEnd(path, maxBytes * OVERHEAD_FACTOR)
+  const lines = readEnd(path, maxBytes + maxLines * OVERHEAD_BYTES)
     .split('\n')
     .slice(-maxLines - 1);
   const texts = lines.flatMap((line) => {

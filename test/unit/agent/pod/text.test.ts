@@ -1,0 +1,118 @@
+/** Expansion, back-off, resources and resolver files. */
+
+import * as assert from 'uvu/assert';
+import { CrashBackoff } from '../../../../pkg/agent/pod/crash-backoff.ts';
+import { expand } from '../../../../pkg/agent/pod/expand.ts';
+import { goDuration } from '../../../../pkg/agent/pod/holds.ts';
+import { resolvConf } from '../../../../pkg/agent/pod/pod-files.ts';
+import {
+  cgroupParent,
+  containerResources,
+  oomScoreAdj,
+  qosClass,
+} from '../../../../pkg/agent/pod/resources.ts';
+import type { Container, Pod, PodSpec } from '../../../../pkg/api/generated/types.ts';
+import { suite } from '../../../harness/suite.ts';
+
+function podOf(spec: Partial<PodSpec>): Pod {
+  const metadata = {
+    name: 'p',
+    namespace: 'ns',
+    uid: 'uid-1',
+    resourceVersion: '1',
+    creationTimestamp: '',
+  };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [], ...spec } };
+}
+
+function using(requests: Record<string, string>, limits: Record<string, string>): Container {
+  return { name: 'c', resources: { requests, limits } };
+}
+
+suite('agent: text and numbers of a pod', ({ test }) => {
+  const variables = new Map([
+    ['A', '1'],
+    ['B', '$(A)'],
+  ]);
+  for (const [text, expected] of [
+    ['$(A)', '1'],
+    ['x$(A)y$(B)', 'x1y$(A)'],
+    ['$$(A)', '$(A)'],
+    ['$$$(A)', '$1'],
+    ['$(NONE)', '$(NONE)'],
+    ['$(A', '$(A'],
+    ['$A $', '$A $'],
+  ] as const) {
+    test(`expands ${text} to ${expected}`, () => assert.is(expand(text, variables), expected));
+  }
+
+  test('crash back-off is 0, 10, 20 … 300 seconds, and forgotten after ten good minutes', () => {
+    const backoff = new CrashBackoff();
+    assert.is(backoff.until('c', 0), undefined);
+    const delays: number[] = [];
+    let nowMs = 0;
+    for (let run = 0; run < 7; run += 1) {
+      backoff.count('c', nowMs);
+      const wait = backoff.until('c', nowMs);
+      delays.push((wait?.delayMs ?? 0) / 1000);
+      nowMs = wait?.atMs ?? 0;
+    }
+    assert.equal(delays, [10, 20, 40, 80, 160, 300, 300]);
+    assert.is(backoff.until('c', nowMs + 600_001), undefined);
+  });
+
+  test('durations read as Go prints them', () => {
+    assert.equal([10, 60, 80, 300].map(goDuration), ['10s', '1m0s', '1m20s', '5m0s']);
+  });
+
+  test('quality of service, shares, quota and out-of-memory score follow the resources', () => {
+    const guaranteed = podOf({ containers: [using({}, { cpu: '1', memory: '1Gi' })] });
+    const burstable = podOf({ containers: [using({ cpu: '250m', memory: '1Gi' }, {})] });
+    const none = podOf({ containers: [{ name: 'c' }] });
+    assert.equal([guaranteed, burstable, none].map(qosClass), [
+      'Guaranteed',
+      'Burstable',
+      'BestEffort',
+    ]);
+    const scores = [guaranteed, burstable, none].map((pod) =>
+      oomScoreAdj(pod, pod.spec.containers[0] ?? { name: '' }, 4 * 2 ** 30),
+    );
+    assert.equal(scores, [-997, 750, 1000]);
+    assert.is(cgroupParent('/mini', guaranteed), '/mini/poduid-1');
+    assert.is(cgroupParent('/mini', burstable), '/mini/burstable/poduid-1');
+    assert.equal(containerResources(using({ cpu: '250m' }, { cpu: '1500m', memory: '10Mi' }), 7), {
+      cpuShares: 256,
+      cpuQuotaUs: 150_000,
+      cpuPeriodUs: 100_000,
+      memoryLimitBytes: 10_485_760,
+      pidsLimit: 7,
+    });
+    assert.equal(containerResources({ name: 'c' }, 7), { cpuShares: 2, pidsLimit: 7 });
+  });
+
+  test('resolv.conf follows dnsPolicy and dnsConfig', () => {
+    const dns = { clusterDns: ['10.43.0.10'], clusterDomain: 'cluster.local' };
+    const host = 'nameserver 192.0.2.53\nsearch example.org\noptions edns0\n';
+    const cluster =
+      'search ns.svc.cluster.local svc.cluster.local cluster.local example.org\nnameserver 10.43.0.10\noptions ndots:5\n';
+    const own = 'search example.org\nnameserver 192.0.2.53\noptions edns0\n';
+    assert.is(resolvConf(podOf({}), dns, host), cluster);
+    assert.is(resolvConf(podOf({ hostNetwork: true }), dns, host), own);
+    assert.is(
+      resolvConf(podOf({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' }), dns, host),
+      cluster,
+    );
+    assert.is(resolvConf(podOf({ dnsPolicy: 'Default' }), dns, host), own);
+    assert.is(resolvConf(podOf({}), { ...dns, clusterDns: [] }, host), own);
+    const dnsConfig = {
+      nameservers: ['192.0.2.1'],
+      searches: ['a.b'],
+      options: [{ name: 'ndots', value: '2' }],
+    };
+    assert.is(
+      resolvConf(podOf({ dnsPolicy: 'None', dnsConfig }), dns, host),
+      'search a.b\nnameserver 192.0.2.1\noptions ndots:2\n',
+    );
+    assert.match(resolvConf(podOf({ dnsConfig }), dns, host), /options ndots:2\n$/);
+  });
+});
