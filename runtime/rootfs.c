@@ -163,6 +163,11 @@ int mounts_finish(struct error *e, json_object *config)
         if (strcmp(kinds[i].name, propagation) == 0 &&
             mount(NULL, "/", NULL, kinds[i].flags, NULL) < 0)
             return err_set(e, errno, "set propagation of the root");
+    /* An image may name a working directory that none of its layers has. After the pivot no path
+     * leads out of the root. */
+    const char *cwd = json_text(config, "process.cwd", "/");
+    if (access(cwd, F_OK) < 0 && errno == ENOENT && make_dirs(e, cwd, 0755) < 0)
+        return -1;
     if (json_flag(config, "root.readonly", false) && remount_readonly(e, "/") < 0)
         return -1;
     json_object *readonly = json_at(config, "linux.readonlyPaths");

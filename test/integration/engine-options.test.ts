@@ -180,6 +180,21 @@ suite('engine options', ({ test, cleanup }) => {
     assert.ok((await rejects(engine.attach('c2', { hasStdin: true }))) instanceof EngineError);
   });
 
+  test('makes a working directory that the image lacks, and starts a container again', async () => {
+    const { engine, sandbox, run } = await start();
+    await sandbox();
+    const more = { workingDir: '/made/for/it', security: { isReadOnlyRoot: true } };
+    const { log } = await run('pwd', more);
+    assert.is(log, '/made/for/it\n');
+    const [first] = engine.listContainers();
+    assert.ok(first?.exit);
+    const { startedAt } = await engine.startContainer(first.id);
+    assert.ok((startedAt ?? '') > (first.startedAt ?? ''));
+    const second = await exited(engine, first.id);
+    assert.is(second.exit?.exitCode, 0);
+    assert.ok((second.exit?.finishedAt ?? '') > first.exit.finishedAt);
+  });
+
   test('unpacks whiteouts so that upper layers hide what they remove', async () => {
     const { life, sandbox, run } = await start();
     await sandbox();
