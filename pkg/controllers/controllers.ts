@@ -2,12 +2,13 @@
 
 import type { Controller } from './controller.ts';
 import { deployment } from './deployment.ts';
+import { disruption } from './disruption.ts';
 import { garbageCollector } from './garbage-collector.ts';
 import { namespace } from './namespace.ts';
 import { nodeIpam } from './node-ipam.ts';
 import { type NodeLifecycleOptions, nodeLifecycle } from './node-lifecycle.ts';
 import { type PodGcOptions, podGc } from './pod-gc.ts';
-import { replicaset } from './replicaset.ts';
+import { replicaset, replicationController } from './replicaset.ts';
 import { rootCa } from './root-ca.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintEviction } from './taint-eviction.ts';
@@ -24,7 +25,9 @@ export function allControllers(options: ControllersOptions): readonly Controller
   return [
     deployment,
     replicaset,
+    replicationController,
     garbageCollector,
+    disruption,
     namespace,
     nodeLifecycle(options),
     taintEviction,

@@ -1,4 +1,4 @@
-/** Keeps as many pods of a ReplicaSet's template as it asks for, and tells in its status how they are. */
+/** Keeps as many pods of a ReplicaSet's template as it asks for (ReplicationControllers alike) and tells how they are. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -6,8 +6,9 @@ import type {
   ReplicaSet,
   ReplicaSetCondition,
   ReplicaSetStatus,
+  ReplicationController,
 } from '../api/generated/types.ts';
-import type { ApiObject, Draft } from '../api/meta.ts';
+import type { ApiObject, Draft, Ref } from '../api/meta.ts';
 import { matchesLabels, selectorOf } from '../api/selectors.ts';
 import type { Cache } from '../client/client.ts';
 import { controllerOf } from '../client/object-index.ts';
@@ -37,39 +38,83 @@ export function difference(replicaset: ReplicaSet, active: readonly Pod[]): Diff
   return { missing: 0, surplus: byDeletion(active).slice(0, count) };
 }
 
-export const replicaset: Controller = {
-  name: 'replicaset',
-  concurrency: 8,
-  watches: {
-    primary: 'replicasets',
-    owns: ['pods'],
-    maps: { pods: matching },
-    indexes: { pods: { [ORPHANS]: orphanNamespaces } },
-  },
-  async reconcile(ref, context, signal) {
-    const rs = context.cache.get<ReplicaSet>('replicasets', ref);
-    if (!rs) return DONE; // Deleted; the garbage collector takes the pods it owned.
-    const selector = selectorOf(rs.spec.selector);
-    const pods = await claim<Pod>(context, { resource: 'pods', owner: rs, selector }, signal);
-    const active = pods.filter(isActive);
-    const failure = rs.metadata.deletionTimestamp
-      ? undefined
-      : await manage(rs, { active, context }, signal);
-    const status = statusOf(rs, { pods, failure, now: context.now() });
-    if (!isDeepStrictEqual(status, rs.status)) {
-      await context.client.updateStatus<ReplicaSet>('replicasets', { ...rs, status }, signal);
-    }
-    if (failure) throw failure.error;
-    return soonAvailable(rs, active, context.now());
-  },
-};
+/** A resource that keeps a number of pods, seen as a ReplicaSet. */
+interface Flavour {
+  readonly name: string;
+  readonly primary: string;
+  viewOf(object: ApiObject): ReplicaSet;
+  statusFor(status: ReplicaSetStatus): ReplicaSetStatus;
+}
 
-/** The ReplicaSets that may want to adopt a pod without a controller. */
-function matching(pod: ApiObject, cache: Cache) {
+export const replicaset = keeping({
+  name: 'replicaset',
+  primary: 'replicasets',
+  viewOf: (object) => object as ReplicaSet,
+  statusFor: (status) => status,
+});
+
+/** The older ReplicationController does the same; its selector is a plain map. */
+export const replicationController = keeping({
+  name: 'replication',
+  primary: 'replicationcontrollers',
+  viewOf(object) {
+    const { spec, ...rest } = object as ReplicationController;
+    const selector = { matchLabels: spec.selector ?? {} };
+    return { ...rest, spec: { ...spec, selector } } as ReplicaSet;
+  },
+  statusFor: ({ terminatingReplicas: _, ...status }) => status,
+});
+
+function keeping(flavour: Flavour): Controller {
+  const { name, primary, viewOf, statusFor } = flavour;
+  return {
+    name,
+    concurrency: 8,
+    watches: {
+      primary,
+      owns: ['pods'],
+      maps: { pods: (pod, cache) => matching(pod, { flavour, cache }) },
+      indexes: { pods: { [ORPHANS]: orphanNamespaces } },
+    },
+    async reconcile(ref, context, signal) {
+      const found = context.cache.get(primary, ref);
+      if (!found) return DONE; // Deleted; the garbage collector takes the pods it owned.
+      const rs = viewOf(found);
+      const selector = selectorOf(rs.spec.selector);
+      const pods = await claim<Pod>(context, { resource: 'pods', owner: rs, selector }, signal);
+      const active = pods.filter(isActive);
+      const failure = rs.metadata.deletionTimestamp
+        ? undefined
+        : await manage(rs, { active, context }, signal);
+      const status = statusFor(statusOf(rs, { pods, failure, now: context.now() }));
+      if (!isDeepStrictEqual(status, rs.status)) {
+        await context.client.updateStatus(primary, withStatus(found, status), signal);
+      }
+      if (failure) throw failure.error;
+      return soonAvailable(rs, active, context.now());
+    },
+  };
+}
+
+function withStatus(
+  object: ApiObject,
+  status: ReplicaSetStatus,
+): ApiObject & { status: ReplicaSetStatus } {
+  return { ...object, status };
+}
+
+/** The owners that may want to adopt a pod without a controller. */
+function matching(
+  pod: ApiObject,
+  { flavour, cache }: { readonly flavour: Flavour; readonly cache: Cache },
+): readonly Ref[] {
   if (controllerOf(pod)) return [];
   return cache
-    .list<ReplicaSet>('replicasets', pod.metadata.namespace)
-    .filter(({ spec }) => matchesLabels(selectorOf(spec.selector), pod.metadata.labels))
+    .list(flavour.primary, pod.metadata.namespace)
+    .filter((found) => {
+      const { spec } = flavour.viewOf(found);
+      return matchesLabels(selectorOf(spec.selector), pod.metadata.labels);
+    })
     .map(({ metadata }) => metadata);
 }
 

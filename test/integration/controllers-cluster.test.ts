@@ -9,7 +9,9 @@ import type {
   Namespace,
   Node,
   Pod,
+  PodDisruptionBudget,
   ReplicaSet,
+  ReplicationController,
 } from '../../pkg/api/generated/types.ts';
 import type { ApiObject, Draft, Ref } from '../../pkg/api/meta.ts';
 import { allControllers } from '../../pkg/controllers/controllers.ts';
@@ -257,6 +259,75 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
     await eventually(async () => {
       const back = await client.get<Node>('nodes', { name: 'node2' });
       return (back.spec?.taints ?? []).length === 0;
+    });
+  });
+
+  test('evictions are limited by a disruption budget', async () => {
+    const plane = await start();
+    const { client } = plane;
+    await plane.playNode('node1');
+    await client.create('deployments', web(3));
+    const pods = await podsReady(plane, 3);
+    const ref = { namespace: 'default', name: 'budget' };
+    await client.create<PodDisruptionBudget>('poddisruptionbudgets', {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata: ref,
+      spec: { maxUnavailable: '40%', selector: { matchLabels: { app: 'web' } } },
+    });
+    let status: PodDisruptionBudget['status'];
+    await eventually(
+      async () => {
+        ({ status } = await client.get<PodDisruptionBudget>('poddisruptionbudgets', ref));
+        return status?.disruptionsAllowed === 2;
+      },
+      () => status,
+    );
+    assert.equal([status?.expectedPods, status?.desiredHealthy, status?.currentHealthy], [3, 1, 3]);
+    await client.patch(
+      'poddisruptionbudgets',
+      ref,
+      { spec: { maxUnavailable: 0 } },
+      { type: 'merge' },
+    );
+    await eventually(async () => {
+      const found = await client.get<PodDisruptionBudget>('poddisruptionbudgets', ref);
+      return found.status?.disruptionsAllowed === 0;
+    });
+    const [pod] = pods;
+    assert.ok(pod);
+    const { name } = pod.metadata;
+    const eviction = {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { namespace: 'default', name },
+    };
+    const refused = await rejects(client.createSub('pods', pod.metadata, 'eviction', eviction));
+    assert.ok(isReason(refused, 'TooManyRequests'));
+  });
+
+  test('a ReplicationController keeps its pods', async () => {
+    const plane = await start();
+    await plane.playNode('node1');
+    const ref = { namespace: 'default', name: 'old' };
+    const labels = { app: 'old' };
+    await plane.client.create<ReplicationController>('replicationcontrollers', {
+      apiVersion: 'v1',
+      kind: 'ReplicationController',
+      metadata: ref,
+      spec: {
+        replicas: 2,
+        selector: labels,
+        template: {
+          metadata: { labels },
+          spec: { containers: [{ name: 'a', image: 'mini/hello' }] },
+        },
+      },
+    });
+    await podsReady(plane, 2);
+    await eventually(async () => {
+      const found = await plane.client.get<ReplicationController>('replicationcontrollers', ref);
+      return found.status?.availableReplicas === 2;
     });
   });
 
