@@ -85,7 +85,7 @@ suite('runtime network', ({ test, cleanup }) => {
       { type: 'uts', path: paths['uts'] ?? '' },
     ];
     await f.runtime.run(
-      f.spec('web', ['nc', '-lk', '-p', '8080', '-e', 'echo', 'from-one'], {
+      f.spec('web', ['nc', '-ll', '-p', '8080', '-e', 'echo', 'from-one'], {
         namespaces: inside(one.namespaces),
         config: { hostname: undefined },
       }),

@@ -12,12 +12,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Headers, pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
 import * as assert from 'uvu/assert';
 import { rejects, suite } from '../harness/suite.ts';
 import { createFixture } from './fixture.ts';
 
-type Entry = Headers & { readonly text?: string };
+type Entry = Parameters<Pack['entry']>[0] & { readonly text?: string };
 
 /** A tar archive of these entries. */
 async function archive(entries: readonly Entry[]): Promise<Buffer> {
