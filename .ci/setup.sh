@@ -15,7 +15,7 @@ BUILD_PACKAGES=(
 )
 TEST_PACKAGES=(
   busybox-static iproute2 unzip curl          # test images, test hosts, real kubectl and helm
-  docker-registry                             # pull tests
+  docker-registry openssl                     # pull tests
   debootstrap qemu-user-static                # minimal root file system, arm64
   gcc-aarch64-linux-gnu                       # arm64 build
   libjson-c-dev:arm64 libzstd-dev:arm64

@@ -41,6 +41,9 @@ export async function startRegistry(options: { isGuarded?: boolean } = {}): Prom
   const child = spawn('docker-registry', ['serve', join(directory, 'config.yml')], {
     stdio: 'ignore',
   });
+  const failed = once(child, 'error').then(([error]) => Promise.reject(error));
+  failed.catch(() => undefined);
+  await Promise.race([once(child, 'spawn'), failed]);
   const close = async () => {
     const exited = once(child, 'exit');
     if (child.exitCode === null && child.kill('SIGKILL')) await exited;
