@@ -211,33 +211,30 @@ export function claimSpecCauses(spec: PersistentVolumeClaimSpec, field: string):
 const CLAIM_FIXED =
   'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
 
-/** Of a claim's spec only the size may grow, and what was empty may be filled in by the binder. */
+/** Of a bound claim's spec only the size and the class of attributes change; the binder fills in what was empty. */
 function validateClaimUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): Causes {
   const { spec } = claim;
   const before = old.spec;
-  const kept = {
-    ...spec,
-    resources: before.resources,
-    volumeAttributesClassName: before.volumeAttributesClassName,
-    ...(before.volumeName ? {} : { volumeName: before.volumeName }),
-    ...(before.storageClassName === undefined ? { storageClassName: undefined } : {}),
-  };
-  const [now, was] = [
-    spec.resources?.requests?.['storage'],
-    before.resources?.requests?.['storage'],
-  ];
-  const isLess = now !== undefined && was !== undefined && compareQuantities(now, was) < 0;
+  const isBound = old.status?.phase === 'Bound' && claim.status?.phase === 'Bound';
+  const kept: Record<string, unknown> = { ...spec };
+  if (isBound) {
+    kept['resources'] = before.resources;
+    kept['volumeAttributesClassName'] = before.volumeAttributesClassName;
+  }
+  if (!before.volumeName) kept['volumeName'] = before.volumeName;
+  if (before.storageClassName === undefined) kept['storageClassName'] = undefined;
   return [
     ...(isSame(kept, before) ? [] : [forbiddenField('spec', CLAIM_FIXED)]),
-    ...(isLess
-      ? [
-          forbiddenField(
-            'spec.resources.requests.storage',
-            'field can not be less than status.capacity',
-          ),
-        ]
-      : []),
+    ...(isBound ? sizeCauses(claim, old) : []),
   ];
+}
+
+function sizeCauses({ spec }: PersistentVolumeClaim, { status }: PersistentVolumeClaim): Causes {
+  const asked = spec.resources?.requests?.['storage'];
+  const held = status?.capacity?.['storage'];
+  if (asked === undefined || held === undefined || compareQuantities(asked, held) >= 0) return [];
+  const why = 'field can not be less than status.capacity';
+  return [forbiddenField('spec.resources.requests.storage', why)];
 }
 
 export const persistentvolumeclaims: Resource<PersistentVolumeClaim> = {
