@@ -33,6 +33,8 @@ export interface Upgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
   readonly user: User;
+  /** Why TLS did not accept the peer's certificate, if it sent one. */
+  readonly problem?: string;
 }
 
 /** The name of the node that this user is, or undefined for everybody else. */
@@ -73,11 +75,13 @@ export class NodeSessions implements NodeConnector {
   }
 
   /** Handles an upgrade of CONNECT_PATH; answers 403 to anybody but a node with its own certificate. */
-  handleUpgrade({ request, socket, head, user }: Upgrade): void {
+  handleUpgrade({ request, socket, head, user, problem }: Upgrade): void {
     socket.on('error', () => socket.destroy());
     const nodeName = nodeNameOf(user);
     if (this.#isClosed) {
       refuse(socket, 503, 'the server shuts down');
+    } else if (problem !== undefined) {
+      refuse(socket, 401, `the node's certificate is not accepted: ${problem}`);
     } else if (!nodeName) {
       refuse(socket, 403, `user "${user.name}" is not a node`);
     } else if (this.#sessions.size >= MAX_NODES && !this.#sessions.has(nodeName)) {
@@ -119,6 +123,7 @@ export class NodeSessions implements NodeConnector {
 }
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
   403: 'Forbidden',
   503: 'Service Unavailable',
 };

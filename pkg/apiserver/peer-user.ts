@@ -14,12 +14,22 @@ export function peerUser({ socket }: { readonly socket: Socket }): User | undefi
   return name ? { name, groups: [O ?? []].flat() } : undefined;
 }
 
+/** OpenSSL's word for what is wrong with the certificate that a peer sent; undefined for a good one or none. */
+function certificateProblem({ socket }: { readonly socket: Socket }): string | undefined {
+  if (!(socket instanceof TLSSocket) || socket.authorized) return undefined;
+  const hasSent = Object.keys(socket.getPeerCertificate()).length > 0;
+  return hasSent ? String(socket.authorizationError) : undefined;
+}
+
 /** The WebSocket endpoint of the nodes' tunnels. */
 export function nodeUpgradeHandler(nodes: NodeSessions): UpgradeHandler {
   const nobody: User = { name: 'system:anonymous', groups: [] };
   return {
     path: CONNECT_PATH,
-    handle: (request: IncomingMessage, socket, head) =>
-      nodes.handleUpgrade({ request, socket, head, user: peerUser(request) ?? nobody }),
+    handle(request: IncomingMessage, socket, head) {
+      const problem = certificateProblem(request);
+      const user = peerUser(request) ?? nobody;
+      nodes.handleUpgrade({ request, socket, head, user, ...(problem ? { problem } : {}) });
+    },
   };
 }

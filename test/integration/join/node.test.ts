@@ -20,10 +20,11 @@ import { nodeUpgradeHandler } from '../../../pkg/apiserver/peer-user.ts';
 import { createRegistry } from '../../../pkg/apiserver/registry.ts';
 import { type ApiServer, createApiServer } from '../../../pkg/apiserver/server.ts';
 import { silent } from '../../../pkg/log/log.ts';
+import { createKeyPair } from '../../../pkg/pki/key-pair.ts';
 import { loadServerPki } from '../../../pkg/pki/server-pki.ts';
 import { loadServerTokens } from '../../../pkg/pki/server-tokens.ts';
 import { openMemory } from '../../../pkg/store/memory.ts';
-import { dialTunnel } from '../../../pkg/tunnel/dial.ts';
+import { dialTunnel, type Refused } from '../../../pkg/tunnel/dial.ts';
 import { createTunnelAgent } from '../../../pkg/tunnel/http-agent.ts';
 import type { Session } from '../../../pkg/tunnel/session.ts';
 import { systemClock } from '../../../pkg/wait/clock.ts';
@@ -101,6 +102,7 @@ suite('join/node', ({ test, cleanup }) => {
     });
     return {
       dir,
+      ca: pki.ca,
       registry,
       nodes,
       token: tokens.token,
@@ -197,6 +199,38 @@ suite('join/node', ({ test, cleanup }) => {
     });
     assert.is(answer.status, 201, answer.text);
     assert.match(JSON.parse(answer.text).status.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+  });
+
+  test('a node whose certificate has expired is told so', async () => {
+    const server = await startServer();
+    const pair = createKeyPair(server.ca, {
+      subject: { commonName: 'system:node:a', organizations: ['system:nodes'] },
+      usages: ['client'],
+      now: Date.UTC(2026, 0, 2),
+      lifetimeMs: 60_000,
+    });
+    const abort = new AbortController();
+    const refused = Promise.withResolvers<Refused>();
+    const tls = { ca: server.ca.certificate, cert: pair.certificate, key: pair.key };
+    const tunnel = dialTunnel({
+      ...{
+        servers: [server.url],
+        path: CONNECT_PATH,
+        tls,
+        log: silent,
+        signal: abort.signal,
+        env: {},
+      },
+      onSession: () => undefined,
+      onRefused: refused.resolve,
+    });
+    cleanup(async () => {
+      abort.abort(new Error('test over'));
+      await tunnel.done;
+    });
+    const refusal = await refused.promise;
+    assert.is(refusal.status, 401);
+    assert.match(refusal.message, /CERT_HAS_EXPIRED/);
   });
 
   test('the server reaches the node’s own API', async () => {
