@@ -18,6 +18,7 @@ import type { ObjectMeta } from '../meta.ts';
 import { validateLabels } from '../meta-validation.ts';
 import { dnsLabel, dnsSubdomain, qualifiedName } from '../names.ts';
 import { type ContainerContext, validateContainer } from './container-validation.ts';
+import { validateEphemeral } from './ephemeral-validation.ts';
 import { affinityCauses, spreadCauses, tolerationCauses } from './placement-validation.ts';
 import { ipCauses } from './service-validation.ts';
 import { validateVolume } from './volume-validation.ts';
@@ -85,9 +86,16 @@ function containerCauses(spec: PodSpec, field: string): Causes {
       ...validateContainer(container, path, context),
       ...ruleCauses(container, path, true),
     ]),
+    ...each(`${field}.ephemeralContainers`, spec.ephemeralContainers, (container, path) =>
+      validateEphemeral(container, path, { ...context, containers: namesOf(spec) }),
+    ),
     ...namesTaken(spec, field),
     ...hostPortCauses(spec.containers ?? [], `${field}.containers`),
   ];
+}
+
+function namesOf({ containers = [], initContainers = [] }: PodSpec): ReadonlySet<string> {
+  return new Set([...containers, ...initContainers].map(({ name }) => name));
 }
 
 /** What a container that has to end may not have. */

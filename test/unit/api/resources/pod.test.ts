@@ -383,6 +383,19 @@ const WRONG: readonly [object, object, readonly string[]][] = [
   ],
   [{ initContainers: [CONTAINER] }, {}, ['spec.initContainers[0].name: Duplicate value: "c"']],
   [{ tolerations: [{ operator: 'Exists' }] }, {}, []],
+  [{ ephemeralContainers: [{ name: 'd', image: 'busybox', targetContainerName: 'c' }] }, {}, []],
+  [
+    {
+      ephemeralContainers: [
+        { name: 'd', image: 'busybox', targetContainerName: 'x', ports: [{ containerPort: 1 }] },
+      ],
+    },
+    {},
+    [
+      'spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container',
+      'spec.ephemeralContainers[0].targetContainerName: Not found: "x"',
+    ],
+  ],
 ];
 
 suite('pod validation', ({ test }) => {
