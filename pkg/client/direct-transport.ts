@@ -12,7 +12,7 @@ export interface DirectUser {
   readonly groups: readonly string[];
 }
 
-export interface DirectRequest {
+interface DirectRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -22,7 +22,7 @@ export interface DirectRequest {
   readonly signal: AbortSignal;
 }
 
-export type DirectResponse =
+type DirectResponse =
   | { readonly kind: 'object'; readonly status: number; readonly body: object }
   | {
       readonly kind: 'bytes';

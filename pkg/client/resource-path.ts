@@ -4,7 +4,7 @@ import type { ApiObject, Ref } from '../api/meta.ts';
 import { resourceOf } from '../api/resources.ts';
 
 /** What a URL needs to know of a resource. */
-export interface ResourceInfo {
+interface ResourceInfo {
   readonly group: string;
   readonly version: string;
   readonly plural: string;
@@ -13,7 +13,7 @@ export interface ResourceInfo {
 const VERSIONED = /^([^.]+)\.(v\d+(?:(?:alpha|beta)\d+)?)\.(.+)$/;
 
 /** Finds a resource by name; `plural.version.group` needs no row in the table. Throws on an unknown name. */
-export function resourceInfo(name: string): ResourceInfo {
+function resourceInfo(name: string): ResourceInfo {
   const row = resourceOf(name);
   if (row) return { group: row.gvk[0], version: row.gvk[1], plural: row.names.plural };
   const [, plural, version, group] = VERSIONED.exec(name) ?? [];

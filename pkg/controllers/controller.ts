@@ -17,7 +17,7 @@ export interface Result {
 
 export const DONE: Result = {};
 
-export interface Watches {
+interface Watches {
   /** The resource whose keys are reconciled, e.g. 'replicasets'. Absent only for a controller of `everything`. */
   readonly primary?: string;
   /** Resources whose objects map to their controlling owner of the primary kind. */

@@ -10,7 +10,7 @@ export const REVISION = 'deployment.kubernetes.io/revision';
 const HISTORY = 'deployment.kubernetes.io/revision-history';
 export const DESIRED = 'deployment.kubernetes.io/desired-replicas';
 export const MAXIMUM = 'deployment.kubernetes.io/max-replicas';
-export const HASH_LABEL = 'pod-template-hash';
+const HASH_LABEL = 'pod-template-hash';
 
 /** Annotations of a Deployment that say something of it alone. */
 const NOT_COPIED = new Set([

@@ -49,7 +49,7 @@ function isRolling(type = 'RollingUpdate'): boolean {
 }
 
 /** The sum of what ReplicaSets ask for. */
-export function wanted(sets: readonly ReplicaSet[]): number {
+function wanted(sets: readonly ReplicaSet[]): number {
   return sets.reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0);
 }
 

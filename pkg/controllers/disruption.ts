@@ -96,7 +96,7 @@ function sizeOf(pod: Pod, cache: Cache): Size | undefined {
   return { uid: metadata.uid, replicas: spec?.replicas ?? 1 };
 }
 
-export interface Observed {
+interface Observed {
   readonly pods: readonly Pod[];
   readonly expected: number | undefined;
   readonly now: number;

@@ -3,8 +3,8 @@
 import type { Node, NodeCondition, Pod, Taint, Toleration } from '../api/generated/types.ts';
 import { timestamp } from './pods.ts';
 
-export const NOT_READY = 'node.kubernetes.io/not-ready';
-export const UNREACHABLE = 'node.kubernetes.io/unreachable';
+const NOT_READY = 'node.kubernetes.io/not-ready';
+const UNREACHABLE = 'node.kubernetes.io/unreachable';
 
 /** Taints by condition type and status, as Kubernetes has them. */
 const BY_CONDITION: Readonly<Record<string, string>> = {

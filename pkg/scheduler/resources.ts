@@ -10,7 +10,7 @@ type Quantities = Readonly<Record<string, string>>;
 
 export const CPU = 0;
 export const MEMORY = 1;
-export const EPHEMERAL = 2;
+/** After ephemeral-storage at 2. */
 export const PODS = 3;
 
 /** What a container without requests counts as when nodes are scored, as in Kubernetes. */

@@ -8,7 +8,7 @@ import { CPU, MEMORY } from './resources.ts';
 import { crowding } from './spread.ts';
 import { tolerates } from './tolerations.ts';
 
-export interface Score {
+interface Score {
   readonly name: string;
   readonly weight: number;
   /** Whether it can tell nodes apart for this pod; a score that cannot is left out. */
@@ -23,7 +23,7 @@ const IMAGE_MIN_BYTES = 23 * MB;
 const IMAGE_MAX_BYTES = 1000 * MB;
 
 /** All scores. */
-export const SCORES: readonly Score[] = [
+const SCORES: readonly Score[] = [
   {
     name: 'TaintToleration',
     weight: 3,
