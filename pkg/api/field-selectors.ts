@@ -2,7 +2,7 @@
 
 import { SelectorError } from './selector-parser.ts';
 
-export interface FieldRequirement {
+interface FieldRequirement {
   readonly field: string;
   readonly value: string;
   readonly isEqual: boolean;

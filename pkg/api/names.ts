@@ -23,7 +23,6 @@ const IS_SUBDOMAIN = whole(DNS_SUBDOMAIN);
 const IS_1035 = whole(DNS_1035);
 const IS_QUALIFIED = whole(QUALIFIED);
 const IS_LABEL_VALUE = whole(LABEL_VALUE);
-const IS_C_IDENTIFIER = whole('[A-Za-z_][A-Za-z0-9_]*');
 const IS_CONFIG_KEY = whole('[-._a-zA-Z0-9]+');
 const IS_PERCENT = whole('[0-9]+%');
 
@@ -130,19 +129,6 @@ export const envName: Check = (value) => {
         "a valid environment variable name must consist only of printable ASCII characters other than '='",
       ];
 };
-
-export const cIdentifier: Check = (value) =>
-  IS_C_IDENTIFIER.test(value)
-    ? []
-    : [
-        regexSentence(
-          "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-          '[A-Za-z_][A-Za-z0-9_]*',
-          'my_name',
-          'MY_NAME',
-          'MyName',
-        ),
-      ];
 
 /** Keys of ConfigMaps and Secrets: file names. */
 export const configKey: Check = (value) => {

@@ -3,7 +3,7 @@
  * Kubernetes keeps; finer input is rounded away from zero, larger than 2^63-1 is capped, both as Kubernetes does.
  */
 
-export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
+type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
 
 export interface Quantity {
   /** The value times 10^9. */
@@ -79,7 +79,7 @@ function parseSuffix(suffix: string): {
 }
 
 /** The canonical text: no fraction, the largest suffix that keeps the value exact. */
-export function formatQuantity({ nanos, format }: Quantity): string {
+function formatQuantity({ nanos, format }: Quantity): string {
   if (nanos === 0n) return '0';
   const isWhole = nanos % NANOS === 0n;
   const value = nanos / NANOS;

@@ -29,7 +29,7 @@ export interface ScalePaths<T extends ApiObject> {
 export type FieldReader<T extends ApiObject> = { read(object: T): string }['read'];
 
 /** Where the objects of a row are kept when not as they are. */
-export interface Storage<T extends ApiObject> {
+interface Storage<T extends ApiObject> {
   /** The resource whose objects they are, as resourceOf names it. */
   readonly resource: string;
   toStorage(object: T): ApiObject;

@@ -10,7 +10,7 @@ export { SelectorError } from './selector-parser.ts';
 type Labels = Readonly<Record<string, string>>;
 
 /** One condition on the value of a label; `values` is empty for Exists and DoesNotExist. */
-export interface Requirement {
+interface Requirement {
   readonly key: string;
   readonly operator: Operator;
   readonly values: readonly string[];

@@ -6,7 +6,7 @@ import type { Column } from '../resource.ts';
 import { AGE, NAME, NONE, text, wide } from './columns.ts';
 
 /** The cells that are worked out together from the statuses of the containers. */
-export interface PodSummary {
+interface PodSummary {
   readonly ready: string;
   readonly status: string;
   readonly restarts: string;
@@ -20,7 +20,7 @@ interface Tally {
 }
 
 /** READY, STATUS and RESTARTS of a pod. */
-export function summarizePod(pod: Pod, nowMs: number): PodSummary {
+function summarizePod(pod: Pod, nowMs: number): PodSummary {
   const { spec, status } = pod;
   const sidecars = (spec.initContainers ?? []).filter(isSidecar);
   const total = spec.containers.length + sidecars.length;

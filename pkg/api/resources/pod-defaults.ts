@@ -54,7 +54,7 @@ function probeDefaults(probe: Probe): Probe {
 }
 
 /** Requests that are absent are what the limits say. */
-export function resourceDefaults(resources: ResourceRequirements): ResourceRequirements {
+function resourceDefaults(resources: ResourceRequirements): ResourceRequirements {
   const canonical = change(resources, { limits: quantityDefaults, requests: quantityDefaults });
   const { limits, requests } = canonical;
   if (!limits) return canonical;
@@ -110,7 +110,7 @@ function containerDefaults<T extends Container | EphemeralContainer>(container: 
 }
 
 /** Defaults of a pod's spec, in a pod or in a template. */
-export function podSpecDefaults(spec: PodSpec): PodSpec {
+function podSpecDefaults(spec: PodSpec): PodSpec {
   const filled = fill(spec, {
     restartPolicy: 'Always',
     dnsPolicy: 'ClusterFirst',

@@ -14,7 +14,7 @@ import { portName, portNumber } from '../names.ts';
 const HEADER = /^[-A-Za-z0-9]+$/;
 
 /** A port's number, or the name of one. */
-export function portCauses(path: string, port: string | number | undefined): Causes {
+function portCauses(path: string, port: string | number | undefined): Causes {
   if (typeof port === 'string') return invalidEach(path, port, portName(port));
   return invalidEach(path, port ?? 0, portNumber(port ?? 0));
 }
