@@ -43,7 +43,7 @@ static int parent_of(struct error *e, struct unpacker *u, const char *path, cons
     }
     close_now(&u->parent);
     free(u->parent_name);
-    u->parent_name = strndup(path, size);
+    u->parent_name = text_slice(path, size);
     u->parent = root_make_parent(e, u->root, path, name);
     return u->parent;
 }
@@ -89,8 +89,8 @@ static int make_link(struct error *e, struct unpacker *u, struct tar_entry *entr
                      const char *name)
 {
     const char *target = plain_name(entry->link), *slash = strrchr(target, '/');
-    cleanup_free char *above = strndup(target, slash == NULL ? 0 : (size_t)(slash - target));
-    cleanup_close int dir = above == NULL ? -1 : root_open(u->root, above, O_PATH | O_DIRECTORY, 0);
+    cleanup_free char *above = text_slice(target, slash == NULL ? 0 : (size_t)(slash - target));
+    cleanup_close int dir = root_open(u->root, above, O_PATH | O_DIRECTORY, 0);
     if (dir < 0 || linkat(dir, slash == NULL ? target : slash + 1, parent, name, 0) < 0)
         return err_set(e, errno, "hard link %s to %s", entry->name, entry->link);
     return 0;
@@ -260,6 +260,9 @@ int unpack(struct error *e, const char *directory, int fd, const char *rest, siz
     }
     if (result == 0)
         result = set_directory_times(e, &u);
+    /* The caller gives it its name next, and a power cut must not leave empty files behind that. */
+    if (result == 0 && syncfs(root) < 0)
+        result = err_set(e, errno, "sync %s", directory);
     close_now(&u.parent);
     free(u.parent_name);
     tar_close(&tar);
