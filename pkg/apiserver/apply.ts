@@ -10,6 +10,7 @@ import { isDryRunQuery } from './dry-run.ts';
 import { managerOf } from './managers.ts';
 import { timestamp } from './metadata.ts';
 import type { Call, Parts } from './parts.ts';
+import { refuseUnserved } from './refusals.ts';
 import { respondObject } from './respond.ts';
 import { isTrue } from './route.ts';
 import { checkName, checkNamespace } from './verbs.ts';
@@ -51,6 +52,7 @@ interface Application {
 }
 
 async function create(parts: Parts, { call, applied }: Application): Promise<ServerResponse> {
+  refuseUnserved(call);
   const { resource, route, request } = call;
   const isDryRun = isDryRunQuery(request.query);
   const { object: draft, warnings } = merged(parts, { call, applied });

@@ -11,6 +11,7 @@ import type { ServerResponse } from './contract.ts';
 import { decodeOptions } from './decode.ts';
 import { type DeleteOptions, deleteOptionsOf } from './delete-options.ts';
 import { hasSpecFinalizers, timestamp } from './metadata.ts';
+import { nextChange } from './next-change.ts';
 import type { Call, Parts } from './parts.ts';
 import { respondObject } from './respond.ts';
 import { nameOf, revisionOf, type Target } from './storage.ts';
@@ -69,7 +70,7 @@ export async function deleteObject(writer: Writer, request: DeleteRequest): Prom
       return await deleteOnce(writer, request, current);
     } catch (error) {
       if (attempt === ATTEMPTS_MAX || !isReason(error, 'Conflict')) throw error;
-      await new Promise<void>((resolve) => void writer.clock.after(1, resolve));
+      await nextChange(writer, { target: request, seen: current });
     }
   }
 }

@@ -8,6 +8,7 @@ import { decodeBody } from './decode.ts';
 import { isDryRunQuery } from './dry-run.ts';
 import { trackerOf } from './managers.ts';
 import type { Call, Parts } from './parts.ts';
+import { refuseUnserved } from './refusals.ts';
 import { respondObject } from './respond.ts';
 import { nameOf } from './storage.ts';
 import { changeObject, createObject, refIn } from './write.ts';
@@ -27,6 +28,7 @@ export function read(parts: Parts, { resource, route }: Call): ApiObject {
 /** Serves POST to a collection. */
 export async function create(parts: Parts, call: Call): Promise<ServerResponse> {
   const { request, resource, route } = call;
+  refuseUnserved(call);
   const { object: draft, warnings } = decodeBody(call);
   const isDryRun = isDryRunQuery(request.query);
   checkNamespace(call, draft);

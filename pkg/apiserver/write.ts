@@ -11,13 +11,14 @@ import type { Resource } from '../api/resource.ts';
 import type { Clock } from '../wait/clock.ts';
 import type { Admit } from './admit.ts';
 import { hasSpecFinalizers, keptMetadata, newMetadata, withGeneration } from './metadata.ts';
+import { nextChange } from './next-change.ts';
 import { MODIFIED, nameOf, revisionOf, type Storage, type Target } from './storage.ts';
 import { mergedThrough } from './subresource-parts.ts';
 
 /** How often a name is generated anew when it is taken. Source: Kubernetes' maxNameGenerationCreateAttempts. */
 const NAME_ATTEMPTS = 8;
-/** How often a change is tried again on a newer revision. Source: Kubernetes' MaxRetryWhenPatchConflicts. */
-const CONFLICT_ATTEMPTS = 5;
+/** How often a patch is tried again on a newer revision; Kubernetes gives up after 5, which 6 racing clients would notice. */
+const CONFLICT_ATTEMPTS = 50;
 /** Changes of the server itself lose to nobody but for this many times. */
 const OWN_ATTEMPTS = 100;
 
@@ -129,17 +130,9 @@ async function attemptChange(
     } catch (error) {
       if (!(error instanceof LostRace)) throw error;
       if (attempt >= attempts) throw error.cause;
-      // The write that won may still be in flight: readers see it once it is durable.
-      await settled(writer, replacement, current);
+      await nextChange(writer, { target: replacement, seen: current });
     }
   }
-}
-
-/** Waits until readers see another revision than `seen`, or nothing is left to wait for. */
-async function settled(writer: Writer, target: Target, seen: ApiObject): Promise<void> {
-  const now = writer.storage.get(target);
-  if (!now || revisionOf(now) !== revisionOf(seen)) return;
-  await new Promise<void>((resolve) => void writer.clock.after(1, resolve));
 }
 
 async function changeOnce(
