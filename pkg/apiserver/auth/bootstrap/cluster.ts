@@ -35,12 +35,12 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
 }
 
 /** The address of the `kubernetes` service: the first of the range. */
-export function kubernetesServiceIp(serviceCidr: string): string {
+function kubernetesServiceIp(serviceCidr: string): string {
   return parseRange(serviceCidr).at(1);
 }
 
 /** Creates the service and points its Endpoints and EndpointSlice at these servers; call again when they change. */
-export async function reconcileKubernetesService(options: BootstrapOptions): Promise<void> {
+async function reconcileKubernetesService(options: BootstrapOptions): Promise<void> {
   const { registry, serviceCidr, addresses, port } = options;
   const { family } = parseRange(serviceCidr);
   const clusterIP = kubernetesServiceIp(serviceCidr);

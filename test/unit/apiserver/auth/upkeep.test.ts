@@ -1,0 +1,84 @@
+/** What the server does beside answering, with a store that fails at first and a clock that jumps. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { createAuthorizer } from '../../../../pkg/apiserver/auth/authorizer.ts';
+import { newBootstrapSecret } from '../../../../pkg/apiserver/auth/bootstrap-tokens.ts';
+import { createRegistry } from '../../../../pkg/apiserver/registry.ts';
+import { keepPki, keepUp } from '../../../../pkg/apiserver/upkeep.ts';
+import { silent } from '../../../../pkg/log/log.ts';
+import { LEAF_LIFETIME_MS } from '../../../../pkg/pki/key-pair.ts';
+import { loadServerPki, type ServerPki } from '../../../../pkg/pki/server-pki.ts';
+import { openMemory } from '../../../../pkg/store/memory.ts';
+import { type Clock, systemClock } from '../../../../pkg/wait/clock.ts';
+import { suite } from '../../../harness/suite.ts';
+
+suite('apiserver/upkeep', ({ test, cleanup }) => {
+  test('writes the policy after a failure and removes ended tokens', async () => {
+    const store = openMemory();
+    const real = createRegistry({ store, clock: systemClock });
+    let failures = 1;
+    const registry: typeof real = {
+      ...real,
+      create: async (resource, draft) => {
+        if (resource === 'clusterroles' && failures > 0) {
+          failures -= 1;
+          throw new Error('disk full');
+        }
+        return await real.create(resource, draft);
+      },
+    };
+    const made = newBootstrapSecret({ now: Date.now(), ttlMs: -1_000 });
+    await real.create('secrets', made.object);
+    const abort = new AbortController();
+    const { rbac } = createAuthorizer(registry);
+    const running = keepUp({
+      store,
+      registry,
+      rbac,
+      clock: systemClock,
+      log: silent,
+      signal: abort.signal,
+    });
+    cleanup(async () => {
+      abort.abort(new Error('test over'));
+      await running;
+      await store.close();
+    });
+    const isDone = () =>
+      real.get('clusterroles', { name: 'view' }) !== undefined &&
+      real.list('secrets').items.length === 0;
+    while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.is(failures, 0);
+  });
+
+  test('hands over new certificates once they are due', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mini-upkeep-'));
+    cleanup(() => rmSync(dir, { recursive: true }));
+    let nowMs = Date.UTC(2026, 10, 22);
+    // Each wait passes a tenth of a certificate's life.
+    const clock: Clock = {
+      now: () => nowMs,
+      after(_delayMs, task) {
+        nowMs += LEAF_LIFETIME_MS / 10;
+        setImmediate(task);
+        return () => undefined;
+      },
+    };
+    const load = () => loadServerPki({ dir, names: ['a'], now: nowMs });
+    const current = load();
+    const abort = new AbortController();
+    const renewed = Promise.withResolvers<ServerPki>();
+    const onRenewed = (pki: ServerPki) => {
+      abort.abort(new Error('test over'));
+      renewed.resolve(pki);
+    };
+    const running = keepPki({ current, load, onRenewed, clock, log: silent, signal: abort.signal });
+    const next = await renewed.promise;
+    await running;
+    assert.is.not(next.server.certificate, current.server.certificate);
+    assert.is(next.ca.certificate, current.ca.certificate);
+  });
+});
