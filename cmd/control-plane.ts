@@ -8,8 +8,6 @@ import { join } from 'node:path';
 import { createAdmissions } from '../pkg/apiserver/admission/admissions.ts';
 import { createAuthenticator } from '../pkg/apiserver/auth/authenticator.ts';
 import { createAuthorizer } from '../pkg/apiserver/auth/authorizer.ts';
-import { reconcileBootstrapPolicy } from '../pkg/apiserver/auth/bootstrap/reconcile.ts';
-import { followRbac } from '../pkg/apiserver/auth/follow-rbac.ts';
 import { createOidcHandlers } from '../pkg/apiserver/auth/oidc.ts';
 import { createReviewAnswerers } from '../pkg/apiserver/auth/reviews.ts';
 import { createAccountTokens } from '../pkg/apiserver/auth/service-account-tokens.ts';
@@ -21,6 +19,7 @@ import { NodeSessions } from '../pkg/apiserver/nodes.ts';
 import { nodeUpgradeHandler } from '../pkg/apiserver/peer-user.ts';
 import { createRegistry, type StoredRegistry } from '../pkg/apiserver/registry.ts';
 import { type ApiServer, createApiServer } from '../pkg/apiserver/server.ts';
+import { keepUp } from '../pkg/apiserver/upkeep.ts';
 import type { Logger } from '../pkg/log/log.ts';
 import type { ServerPki } from '../pkg/pki/server-pki.ts';
 import type { Backend } from '../pkg/store/backend.ts';
@@ -149,9 +148,7 @@ function createServer(
     ],
     upgradeHandlers: [nodeUpgradeHandler(nodes)],
   });
-  void reconcileBootstrapPolicy(registry).then(() =>
-    followRbac({ store, registry, rbac: authorizer.rbac, log, signal }),
-  );
+  void keepUp({ store, registry, rbac: authorizer.rbac, clock: systemClock, log, signal });
   return { api, nodes };
 }
 
