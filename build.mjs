@@ -13,7 +13,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -208,6 +207,7 @@ function payloadFiles(arch, dist, program) {
     'mini-runtime': join(dist, 'mini-runtime'),
     'hello.tar': join(dist, `hello-${arch}.tar`),
     'descriptions.json': join(ROOT, 'pkg/api/generated/descriptions.json'),
+    'sample.yaml': join(ROOT, 'embedded/sample.yaml'),
     'NOTICES.txt': join(dist, 'NOTICES.txt'),
   };
 }

@@ -14,6 +14,8 @@ export interface Assets {
   readonly helper: string;
   /** The embedded sample image. */
   readonly helloImage: string;
+  /** What `mini up` deploys. */
+  readonly sample: string;
   readonly notices: string;
   /** Field descriptions for OpenAPI. */
   readonly descriptions: string;
@@ -30,6 +32,7 @@ export function findAssets(): Assets {
     return {
       helper: join(home, 'mini-runtime'),
       helloImage: join(home, 'hello.tar'),
+      sample: join(home, 'sample.yaml'),
       notices: join(home, 'NOTICES.txt'),
       descriptions: join(home, 'descriptions.json'),
       store: {
@@ -43,6 +46,7 @@ export function findAssets(): Assets {
   return {
     helper: join(root, 'dist/mini-runtime'),
     helloImage: join(root, 'dist/hello-amd64.tar'),
+    sample: join(root, 'embedded/sample.yaml'),
     notices: join(root, 'LICENSE'),
     descriptions: join(root, 'pkg/api/generated/descriptions.json'),
     self: [process.execPath, join(root, 'cmd/main.ts')],

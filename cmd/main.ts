@@ -5,13 +5,17 @@ import { describe } from '../pkg/log/log.ts';
 import { agentCommand } from './agent.ts';
 import { KUBERNETES_VERSION, VERSION } from './assets.ts';
 import { addCommand, type Command, UserError } from './command.ts';
+import { downCommand } from './down.ts';
 import { imageCommand } from './image.ts';
 import { licensesCommand } from './licenses.ts';
 import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
+import { upCommand } from './up.ts';
 import { versionCommand } from './version.ts';
 
 const COMMANDS: readonly Command[] = [
+  upCommand,
+  downCommand,
   serverCommand,
   agentCommand,
   tokenCommand,

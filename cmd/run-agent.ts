@@ -26,6 +26,7 @@ import { type Assets, findAssets, VERSION } from './assets.ts';
 import { type Flags, UserError } from './command.ts';
 import { importHello } from './hello-image.ts';
 import { defaultNodeIp, defaultNodeName } from './node-defaults.ts';
+import { writePidFile } from './pid-file.ts';
 import { type Shutdown, shutdownSignal } from './shutdown.ts';
 
 const CONNECT_PATH = '/v1-mini/connect';
@@ -43,6 +44,7 @@ export async function runAgent(flags: Flags): Promise<number> {
   const dataDir = flags.text('data-dir');
   const runDir = flags.text('run-dir');
   for (const dir of [dataDir, runDir]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+  const removePidFile = writePidFile(runDir, 'agent');
   const assets = findAssets();
   // First of all: the helper is forked off while this process is small.
   const runtime = await createRuntime({
@@ -54,6 +56,7 @@ export async function runAgent(flags: Flags): Promise<number> {
     await runNode({ flags, assets, runtime, dataDir, runDir, log, stopping });
   } finally {
     await runtime.close();
+    removePidFile();
   }
   return 0;
 }

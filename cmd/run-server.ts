@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
+import { createLogger, type Level } from '../pkg/log/log.ts';
 import { readIfPresent, writePrivateFile } from '../pkg/pki/file.ts';
 import { formatKubeconfig } from '../pkg/pki/kubeconfig.ts';
 import { loadServerPki, type ServerPki } from '../pkg/pki/server-pki.ts';
@@ -11,8 +11,9 @@ import { caHash, formatToken, newPassword, parseToken } from '../pkg/pki/token.t
 import { findAssets } from './assets.ts';
 import { firstAddress } from './bootstrap-objects.ts';
 import { type Flags, UserError } from './command.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { startControlPlane } from './control-plane.ts';
 import { defaultNodeIp, defaultNodeName } from './node-defaults.ts';
+import { writePidFile } from './pid-file.ts';
 import { shutdownSignal } from './shutdown.ts';
 import { superviseAgent } from './supervise-agent.ts';
 
@@ -42,6 +43,7 @@ export async function runServer(flags: Flags): Promise<number> {
   const stopping = shutdownSignal();
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o755 });
   mkdirSync(settings.runDir, { recursive: true, mode: 0o755 });
+  const removePidFile = writePidFile(settings.runDir, 'server');
   const pki = loadPki(settings, flags.list('tls-san'));
   const token = loadToken(settings.dataDir, pki, flags);
   const controlPlane = await startControlPlane({
@@ -80,13 +82,10 @@ export async function runServer(flags: Flags): Promise<number> {
   await stopping.asked;
   log.info('Server stops; containers go on');
   await agent?.stopped;
-  await stop(controlPlane, log);
-  return 0;
-}
-
-async function stop(controlPlane: ControlPlane, log: Logger): Promise<void> {
   await controlPlane.close();
+  removePidFile();
   log.info('Server stopped');
+  return 0;
 }
 
 function readSettings(flags: Flags): Settings {
