@@ -28,6 +28,10 @@ export interface ScalePaths<T extends ApiObject> {
 /** Reads one selectable field as text; '' when it is not set. */
 export type FieldReader<T extends ApiObject> = { read(object: T): string }['read'];
 
+type SubresourceCheck<T extends ApiObject> = {
+  check(object: T, old: T): readonly StatusCause[];
+}['check'];
+
 /** Where the objects of a row are kept when not as they are. */
 interface Storage<T extends ApiObject> {
   /** The resource whose objects they are, as resourceOf names it. */
@@ -76,6 +80,8 @@ export interface Resource<T extends ApiObject = ApiObject> {
   validate(object: T): readonly StatusCause[];
   /** What may not change; run after validate. */
   validateUpdate?(object: T, old: T): readonly StatusCause[];
+  /** What a write through a subresource may not change, where it changes more than status; by its name. */
+  readonly validateSubresource?: Readonly<Record<string, SubresourceCheck<T>>>;
   readonly columns: readonly Column<T>[];
   /** Default grace period of a DELETE in seconds: objects with one are marked first and removed by their owner (pods). */
   graceSeconds?(object: T): number;

@@ -5,6 +5,7 @@ import type { Resource } from '../resource.ts';
 import { POD_COLUMNS } from './pod-columns.ts';
 import { podDefaults } from './pod-defaults.ts';
 import { qosClass } from './pod-qos.ts';
+import { validateEphemeralUpdate, validateResize } from './pod-subresource-update.ts';
 import { validatePodUpdate } from './pod-update.ts';
 import { validatePodSpec } from './pod-validation.ts';
 
@@ -45,6 +46,10 @@ export const pods: Resource<Pod> = {
   }),
   validate: ({ spec, metadata }) => validatePodSpec(spec, { field: 'spec', metadata }),
   validateUpdate: validatePodUpdate,
+  validateSubresource: {
+    ephemeralcontainers: validateEphemeralUpdate,
+    resize: validateResize,
+  },
   columns: POD_COLUMNS,
   graceSeconds: (pod) => graceSeconds(pod),
 };

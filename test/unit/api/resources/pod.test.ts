@@ -430,6 +430,30 @@ suite('pod validation', ({ test }) => {
     ]);
   });
 
+  test('lets a resize change CPU and memory, and debug containers only be added', () => {
+    const { resize, ephemeralcontainers } = row('pods').validateSubresource ?? {};
+    const of = (requests: object, more: object = {}) =>
+      defaulted('pods', {
+        spec: { containers: [{ ...CONTAINER, resources: { requests } }], ...more },
+      });
+    const old = of({ cpu: '1' });
+    assert.equal(resize?.(of({ cpu: '2', memory: '1Gi' }), old), []);
+    assert.is(
+      resize?.(of({}), old)[0]?.message,
+      'Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing',
+    );
+    assert.is(
+      resize?.(of({ cpu: '1' }, { hostname: 'x' }), old)[0]?.message,
+      'Forbidden: only cpu and memory resources are mutable',
+    );
+    const debug = (name: string) => of({}, { ephemeralContainers: [{ name, image: 'busybox' }] });
+    assert.equal(ephemeralcontainers?.(debug('d'), of({})), []);
+    assert.is(
+      ephemeralcontainers?.(debug('e'), debug('d'))[0]?.message,
+      'Forbidden: existing ephemeral containers "d" may not be removed',
+    );
+  });
+
   test('gives no grace to pods that no agent holds', () => {
     const grace = (spec: object, phase = 'Running') =>
       row('pods').graceSeconds?.(
