@@ -151,6 +151,7 @@ async function changeOnce(
     ...validateMetaUpdate(defaulted, current),
     ...resource.validate(defaulted),
     ...(isWhole(replacement) ? (resource.validateUpdate?.(defaulted, current) ?? []) : []),
+    ...(resource.validateSubresource?.[replacement.subresource ?? '']?.(defaulted, current) ?? []),
   ]);
   const next = track?.(defaulted, current) ?? defaulted;
   if (isDryRun) return next;
