@@ -45,6 +45,8 @@ const KEEP_ALIVE_MS = 120 * 1000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10 * 1000;
 /** Requests served at a time but for long ones (watches, streams). Source: kube-apiserver's two limits together. */
 const IN_FLIGHT_MAX = 600;
+/** How long a closing server waits for the answers to requests that it has taken. */
+const DRAIN_MAX_MS = 3 * 1000;
 /** Streams that one HTTP/2 connection may have open. Source: kube-apiserver. */
 const H2_STREAMS_MAX = 250;
 
@@ -67,6 +69,7 @@ export class HttpFront {
   /** Users of streams that came through a tunnel. */
   readonly #users = new WeakMap<object, User>();
   #inFlight = 0;
+  #onIdle: () => void = () => undefined;
 
   constructor(options: HttpFrontOptions) {
     this.#options = options;
@@ -97,7 +100,8 @@ export class HttpFront {
     return {
       port: (listener.address() as AddressInfo).port,
       renew: (next) => server?.setSecureContext(contextOf(next)),
-      close: () => this.#closeListener(listener),
+      // Connections stay until the server closes: who waits for them would wait for every idle client.
+      close: async () => void this.#closeListener(listener),
     };
   }
 
@@ -108,6 +112,7 @@ export class HttpFront {
 
   async close(): Promise<void> {
     const closed = [...this.#listeners].map((listener) => this.#closeListener(listener));
+    await this.#drained();
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
     this.#http.close();
@@ -249,6 +254,7 @@ export class HttpFront {
       return await work();
     } finally {
       this.#inFlight -= 1;
+      if (this.#inFlight === 0) this.#onIdle();
     }
   }
 
@@ -260,6 +266,18 @@ export class HttpFront {
       headers,
       ...(certificate ? { certificate } : {}),
       ...(known ? { tunnelUser: known } : {}),
+    });
+  }
+
+  /** Resolves when no request is being answered, or after a while. */
+  async #drained(): Promise<void> {
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.parts.clock.after(DRAIN_MAX_MS, resolve);
+      this.#onIdle = () => {
+        cancel();
+        resolve();
+      };
     });
   }
 

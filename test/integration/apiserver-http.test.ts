@@ -1,10 +1,11 @@
 /** The server over TLS: HTTP/1.1, HTTP/2, client certificates, watches, logs and upgrades passed on to a node. */
 
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect as connectH2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { type AddressInfo, connect as connectNet } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import * as assert from 'uvu/assert';
 import type { ApiObject } from '../../pkg/api/meta.ts';
@@ -57,6 +58,9 @@ async function start() {
         return Promise.resolve(admin);
       },
     },
+    extraHandlers: [
+      { prefix: '/extra/', handle: ({ url }, response) => void response.end(`extra ${url}`) },
+    ],
     authorizer: {
       authorize: ({ verb, user }) => {
         verbs.push(`${user.name} ${verb}`);
@@ -221,6 +225,35 @@ suite('API server over HTTPS', ({ test, cleanup }) => {
     for await (const chunk of socket.setEncoding('utf8')) text += chunk;
     assert.match(text, /^HTTP\/1\.1 400 /);
     assert.match(text, /pod p does not have a host assigned/);
+  });
+
+  test('serves a tunnel stream as its user, and a token in it as the token says', async () => {
+    const agent: User = { name: 'system:node:n1', groups: ['system:nodes'] };
+    const started = await start();
+    cleanup(started.close);
+    const ask = async (headers: Record<string, string>) => {
+      const [near, far] = duplexPair();
+      started.server.serveStream(far, agent);
+      const request = httpRequest({ createConnection: () => near, path: '/api/v1/nodes', headers });
+      const [response] = (await once(request.end(), 'response')) as [IncomingMessage];
+      response.resume();
+      near.destroy();
+      return started.verbs.at(-1);
+    };
+    assert.is(await ask({}), 'system:node:n1 list');
+    assert.is(await ask({ authorization: 'Bearer x' }), 'admin list');
+  });
+
+  test('leaves extra paths to their handlers, over both protocols', async () => {
+    const started = await start();
+    cleanup(started.close);
+    assert.is((await get(started, '/extra/x')).text, 'extra /extra/x');
+    const session = connectH2(`https://127.0.0.1:${started.port}`, { ca: started.ca });
+    cleanup(() => session.destroy());
+    let text = '';
+    const stream = session.request({ ':path': '/extra/y' }).setEncoding('utf8');
+    for await (const chunk of stream) text += chunk;
+    assert.is(text, 'extra /extra/y');
   });
 
   test('refuses bodies above the limit and serves the next request', async () => {
