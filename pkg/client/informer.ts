@@ -37,6 +37,8 @@ export interface InformerOptions {
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 10_000;
+/** Failures in a row after which an operator should know; a restart of the server is over before. */
+const WARN_EVERY = 10;
 
 export class Informer {
   readonly resource: string;
@@ -49,6 +51,8 @@ export class Informer {
   #waiting: { readonly isMet: () => boolean; readonly resolve: () => void }[] = [];
   #resourceVersion: string | undefined;
   #isExpired = false;
+  /** In a row. */
+  #failures = 0;
   #revision = -1;
 
   constructor(resource: string, selection: Selection, options: InformerOptions) {
@@ -102,7 +106,9 @@ export class Informer {
       if (!isRepeated) return;
     }
     const { log } = this.#options;
-    log.debug('Lost a watch', { resource: this.resource, error: describe(error) });
+    this.#failures += 1;
+    const level = this.#failures % WARN_EVERY === 0 ? 'warn' : 'debug';
+    log[level]('Cannot follow resource', { resource: this.resource, error: describe(error) });
     await this.#pause(signal);
   }
 
@@ -141,6 +147,7 @@ export class Informer {
     for await (const event of this.#options.client.watch(this.resource, query, signal)) {
       this.#apply(event);
       count += 1;
+      this.#failures = 0;
       this.#backoff.reset();
     }
     return count;

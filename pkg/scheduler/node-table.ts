@@ -42,6 +42,8 @@ export class NodeTable {
   /** Every pod that is on a node, also on one that is not known (any more). */
   readonly #placed = new Map<string, Placed>();
   readonly #byNode = new Map<string, Set<string>>();
+  /** Pods that others were evicted for. */
+  readonly #nominated = new Map<string, { readonly info: PodInfo; readonly nodeName: string }>();
   #list: readonly NodeInfo[] | undefined;
 
   /** All nodes; the array stays the same until a node comes or goes. */
@@ -138,6 +140,29 @@ export class NodeTable {
     return true;
   }
 
+  /** Keeps room on a node for a pod, until it is placed or gone. */
+  nominate(info: PodInfo, nodeName: string): void {
+    this.#nominated.set(info.uid, { info, nodeName });
+  }
+
+  /** The pod needs no room kept any more. */
+  unnominate(uid: string): void {
+    this.#nominated.delete(uid);
+  }
+
+  /** A node as `info` is to see it: pods that are at least as important and wait for room there count as being there. */
+  seenBy(info: PodInfo, node: NodeInfo): NodeInfo {
+    let seen = node;
+    for (const { info: other, nodeName } of this.#nominated.values()) {
+      const counts =
+        nodeName === node.name && other.uid !== info.uid && other.priority >= info.priority;
+      if (!counts) continue;
+      if (seen === node) seen = copyOf(node);
+      put(seen, other);
+    }
+    return seen;
+  }
+
   #place(info: PodInfo, nodeName: string, isAssumed: boolean): void {
     this.deletePod(info.uid);
     this.#placed.set(info.uid, { info, nodeName, isAssumed });
@@ -173,6 +198,19 @@ function isSamePod(a: Pod, b: Pod): boolean {
       b.spec.containers.map(({ resources }) => resources),
     )
   );
+}
+
+/** A copy on which what-ifs may be tried. */
+export function copyOf(node: NodeInfo): NodeInfo {
+  return {
+    ...node,
+    requested: [...node.requested],
+    scoring: [...node.scoring],
+    pods: new Map(node.pods),
+    hostPorts: new Map(node.hostPorts),
+    repelling: new Map(node.repelling),
+    owners: new Map(node.owners),
+  };
 }
 
 /** Counts a pod in a node's totals. Also used on copies, to try what-ifs. */

@@ -40,14 +40,15 @@ export function pendingOf(info: PodInfo, table: NodeTable, cache: Cache): Pendin
 }
 
 /** Chooses a node. `turn` rotates among equals. */
-export function place(pending: Pending, nodes: readonly NodeInfo[], turn: number): Placement {
+export function place(pending: Pending, table: NodeTable, turn: number): Placement {
+  const nodes = table.nodes();
   const reasons = new Map<string, number>();
   const { problem } = pending.volumes;
   if (problem) return { misfit: { total: nodes.length, reasons, problem, resolvable: [] } };
   const feasible: NodeInfo[] = [];
   const resolvable: NodeInfo[] = [];
   for (const node of nodes) {
-    const failure = firstFailure(pending, node);
+    const failure = firstFailure(pending, table.seenBy(pending.info, node));
     if (!failure) {
       feasible.push(node);
       continue;

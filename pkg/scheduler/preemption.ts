@@ -6,7 +6,7 @@
 import type { Namespace } from '../api/generated/types.ts';
 import type { Cache } from '../client/client.ts';
 import type { Pending } from './filters.ts';
-import { type NodeInfo, put, take } from './node-table.ts';
+import { copyOf, type NodeInfo, put, take } from './node-table.ts';
 import { firstFailure, histogram, type Misfit } from './place.ts';
 import { affinitiesOf } from './pod-affinity.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -80,18 +80,6 @@ function fits(trial: NodeInfo, { pending, nodes, cache }: Situation): boolean {
     affinities: affinitiesOf(info, others, labels),
   };
   return firstFailure(tried, trial) === undefined;
-}
-
-function copyOf(node: NodeInfo): NodeInfo {
-  return {
-    ...node,
-    requested: [...node.requested],
-    scoring: [...node.scoring],
-    pods: new Map(node.pods),
-    hostPorts: new Map(node.hostPorts),
-    repelling: new Map(node.repelling),
-    owners: new Map(node.owners),
-  };
 }
 
 function byImportance(a: PodInfo, b: PodInfo): number {

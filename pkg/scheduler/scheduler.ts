@@ -98,6 +98,7 @@ class Run {
     const { phase } = pod.status ?? {};
     if (type === 'deleted' || phase === 'Succeeded' || phase === 'Failed') {
       this.#queue.delete(uid);
+      this.#table.unnominate(uid);
       if (this.#table.deletePod(uid)) this.#queue.changed();
     } else if (pod.spec.nodeName) {
       this.#queue.delete(uid);
@@ -105,6 +106,7 @@ class Run {
       if (this.#table.setPod(pod)) this.#queue.changed(looksAtPods);
     } else if (pod.metadata.deletionTimestamp) {
       this.#queue.delete(uid);
+      this.#table.unnominate(uid);
     } else if ((pod.spec.schedulerName || NAME) === NAME && !this.#table.has(uid)) {
       this.#queue.set(pod);
     }
@@ -137,14 +139,16 @@ class Run {
     const info = this.#table.read(pod);
     const pending = pendingOf(info, this.#table, informers);
     this.#turn += 1;
-    const { node, misfit } = place(pending, this.#table.nodes(), this.#turn);
+    const { node, misfit } = place(pending, this.#table, this.#turn);
     if (node) {
+      this.#table.unnominate(info.uid);
       this.#table.assume(info, node.name);
       this.#track(this.#bind(info, node.name));
       return;
     }
     const nodes = this.#table.nodes();
     const { victims, message } = preempt({ pending, misfit, nodes, cache: informers });
+    if (victims) this.#table.nominate(info, victims.node.name);
     this.#queue.park(pod.metadata.uid);
     this.#track(this.#reject(info, misfit, { victims, message }));
   }

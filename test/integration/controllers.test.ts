@@ -53,6 +53,15 @@ async function setTemplate({ client }: ControlPlane, image: string): Promise<voi
   await client.patch('deployments', REF, patch, { type: 'strategic' });
 }
 
+function reasonOf({ status }: Deployment, type: string): string | undefined {
+  return status?.conditions?.find((condition) => condition.type === type)?.reason;
+}
+
+async function images({ client }: ControlPlane): Promise<(string | undefined)[]> {
+  const { items } = await client.list<Pod>('pods', { namespace: 'default' });
+  return items.map(({ spec }) => spec.containers[0]?.image);
+}
+
 suite('deployments on a control plane', ({ test, cleanup }) => {
   const start = async () => {
     const plane = await startControlPlane();
@@ -119,6 +128,88 @@ suite('deployments on a control plane', ({ test, cleanup }) => {
       return items.length === 2 && !names.includes(victim.metadata.name);
     });
     await rolledOut(plane);
+  });
+
+  test('a paused Deployment is resized but not rolled out until it is resumed', async () => {
+    const plane = await start();
+    const { client } = plane;
+    await client.create('deployments', web(2));
+    await rolledOut(plane);
+    await client.patch('deployments', REF, { spec: { paused: true } }, { type: 'merge' });
+    await setTemplate(plane, 'mini/hello:2');
+    await client.patch('deployments', REF, { spec: { replicas: 3 } }, { type: 'merge' });
+    await eventually(async () => {
+      const { status } = await client.get<Deployment>('deployments', REF);
+      return status?.availableReplicas === 3;
+    });
+    const paused = await client.get<Deployment>('deployments', REF);
+    assert.is(reasonOf(paused, 'Progressing'), 'DeploymentPaused');
+    assert.is((await images(plane)).join(' '), 'mini/hello:1 mini/hello:1 mini/hello:1');
+    await client.patch('deployments', REF, { spec: { paused: false } }, { type: 'merge' });
+    const resumed = await rolledOut(plane);
+    assert.is(reasonOf(resumed, 'Progressing'), 'NewReplicaSetAvailable');
+    assert.is((await images(plane)).join(' '), 'mini/hello:2 mini/hello:2 mini/hello:2');
+  });
+
+  test('Recreate ends all old pods before the first new one', async () => {
+    const plane = await start();
+    const draft = web(2);
+    const { client, informers } = plane;
+    await client.create<Deployment>('deployments', {
+      ...draft,
+      spec: { ...draft.spec, strategy: { type: 'Recreate' } },
+    });
+    await rolledOut(plane);
+    let isMixed = false;
+    informers.subscribe<Pod>('pods', () => {
+      const seen = informers
+        .list<Pod>('pods', 'default')
+        .map(({ spec }) => spec.containers[0]?.image);
+      if (new Set(seen).size > 1) isMixed = true;
+    });
+    await setTemplate(plane, 'mini/hello:2');
+    await rolledOut(plane);
+    assert.is(isMixed, false);
+    assert.is((await images(plane)).join(' '), 'mini/hello:2 mini/hello:2');
+  });
+
+  test('a rollout that cannot progress is reported, and a resize in its middle shared out', async () => {
+    const plane = await start();
+    const { client } = plane;
+    const draft = web(4);
+    const spec = {
+      ...draft.spec,
+      progressDeadlineSeconds: 1,
+      minReadySeconds: 0,
+      revisionHistoryLimit: 1,
+    };
+    await client.create<Deployment>('deployments', { ...draft, spec });
+    await rolledOut(plane);
+    const stuck = { spec: { template: { spec: { nodeSelector: { no: 'where' } } } } };
+    await client.patch('deployments', REF, stuck, { type: 'merge' });
+    await eventually(async () => {
+      const found = await client.get<Deployment>('deployments', REF);
+      return reasonOf(found, 'Progressing') === 'ProgressDeadlineExceeded';
+    });
+    await client.patch('deployments', REF, { spec: { replicas: 8 } }, { type: 'merge' });
+    let sizes: (number | undefined)[] = [];
+    await eventually(
+      async () => {
+        const { items } = await client.list<ReplicaSet>('replicasets', { namespace: 'default' });
+        sizes = items.map((rs) => rs.spec.replicas).sort();
+        return JSON.stringify(sizes) === '[4,6]';
+      },
+      () => sizes,
+    );
+    const undo = { spec: { template: { spec: { nodeSelector: null } } } };
+    await client.patch('deployments', REF, undo, { type: 'merge' });
+    await rolledOut(plane);
+    await setTemplate(plane, 'mini/hello:3');
+    await rolledOut(plane);
+    await eventually(async () => {
+      const { items } = await client.list<ReplicaSet>('replicasets', { namespace: 'default' });
+      return items.length === 2;
+    });
   });
 
   test('scales from 0 to 100 and back', async () => {

@@ -183,6 +183,21 @@ suite('scheduler', ({ test, cleanup }) => {
     );
   });
 
+  test('keeps the room it made for the pod that it was made for', async () => {
+    const plane = await start({ node1: SMALL });
+    await createPod(plane, 'low', { cpu: '1500m', priority: 1, terminationGracePeriodSeconds: 1 });
+    await nodeOf(plane, 'low');
+    await createPod(plane, 'high', { cpu: '1500m', priority: 1000 });
+    await Promise.all(
+      ['g1', 'g2', 'g3'].map((name) => createPod(plane, name, { cpu: '1', priority: 5 })),
+    );
+    assert.is(await nodeOf(plane, 'high'), 'node1');
+    for (const name of ['g1', 'g2', 'g3']) {
+      const { spec } = await plane.client.get<Pod>('pods', { ...IN_DEFAULT, name });
+      assert.is(spec.nodeName, undefined);
+    }
+  });
+
   test('leaves gated pods and those of other schedulers alone', async () => {
     const plane = await start({ node1: SMALL });
     await createPod(plane, 'gated', { schedulingGates: [{ name: 'example.com/wait' }] });
