@@ -150,6 +150,11 @@ export class NodeTable {
     this.#nominated.delete(uid);
   }
 
+  /** The node on which room is kept for a pod. */
+  nominatedNode(uid: string): NodeInfo | undefined {
+    return this.#nodes.get(this.#nominated.get(uid)?.nodeName ?? '');
+  }
+
   /** A node as `info` is to see it: pods that are at least as important and wait for room there count as being there. */
   seenBy(info: PodInfo, node: NodeInfo): NodeInfo {
     let seen = node;
@@ -191,6 +196,7 @@ function factsOf(node: Node, names: ResourceNames) {
 function isSamePod(a: Pod, b: Pod): boolean {
   if (a.metadata.resourceVersion === b.metadata.resourceVersion) return true;
   return (
+    a.metadata.deletionTimestamp === b.metadata.deletionTimestamp &&
     isDeepStrictEqual(a.metadata.labels, b.metadata.labels) &&
     a.metadata.generation === b.metadata.generation &&
     isDeepStrictEqual(

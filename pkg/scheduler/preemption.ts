@@ -31,6 +31,8 @@ export interface Situation {
   readonly misfit: Misfit;
   readonly nodes: readonly NodeInfo[];
   readonly cache: Cache;
+  /** Where pods were evicted for this one before. */
+  readonly nominated: NodeInfo | undefined;
 }
 
 /** Looks for pods to take away. */
@@ -38,6 +40,10 @@ export function preempt(situation: Situation): Preemption {
   const { pending, misfit } = situation;
   if (pending.info.pod.spec.preemptionPolicy === 'Never') {
     return { victims: undefined, message: 'not eligible due to preemptionPolicy=Never.' };
+  }
+  if (situation.nominated && isBeingCleared(situation.nominated, pending.info)) {
+    const message = 'not eligible due to a terminating pod on the nominated node.';
+    return { victims: undefined, message };
   }
   const candidates = misfit.resolvable.slice(0, CANDIDATES_MAX);
   const found = candidates.flatMap((node) => victimsOn(node, situation) ?? []);
@@ -50,6 +56,12 @@ export function preempt(situation: Situation): Preemption {
   }
   const message = `0/${misfit.total} nodes are available: ${histogram(reasons)}.`;
   return { victims, message };
+}
+
+function isBeingCleared({ pods }: NodeInfo, { priority }: PodInfo): boolean {
+  return [...pods.values()].some(
+    (other) => other.priority < priority && other.pod.metadata.deletionTimestamp,
+  );
 }
 
 function victimsOn(node: NodeInfo, situation: Situation): Victims | undefined {

@@ -147,7 +147,8 @@ class Run {
       return;
     }
     const nodes = this.#table.nodes();
-    const { victims, message } = preempt({ pending, misfit, nodes, cache: informers });
+    const nominated = this.#table.nominatedNode(info.uid);
+    const { victims, message } = preempt({ pending, misfit, nodes, cache: informers, nominated });
     if (victims) this.#table.nominate(info, victims.node.name);
     this.#queue.park(pod.metadata.uid);
     this.#track(this.#reject(info, misfit, { victims, message }));
