@@ -1,5 +1,7 @@
 /** Turns SIGTERM and SIGINT into one AbortSignal; a second signal ends the process at once. */
 
+import { Socket } from 'node:net';
+
 export interface Shutdown {
   readonly signal: AbortSignal;
   /** Resolves at the first signal. */
@@ -19,8 +21,13 @@ export function shutdownSignal(): Shutdown {
     };
     process.on('SIGTERM', ask);
     process.on('SIGINT', ask);
-    if (process.env['MINI_LIFELINE'] !== undefined)
-      process.stdin.on('end', ask).on('error', ask).resume();
+    if (process.env['MINI_LIFELINE'] !== undefined) followLifeline(ask);
   });
   return { signal: controller.signal, asked };
+}
+
+/** The pipe alone must not keep a process alive that has nothing left to do. */
+function followLifeline(ask: () => void): void {
+  const lifeline = new Socket({ fd: process.stdin.fd, readable: true, writable: false });
+  lifeline.on('end', ask).on('error', ask).resume().unref();
 }
