@@ -5,7 +5,16 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from './image-store.ts';
 
@@ -65,7 +74,7 @@ export class ContentStore {
         size += chunk.length;
         if (size > maxBytes) throw new ImageError('Corrupt', `more than ${maxBytes} bytes`);
         hash.update(chunk);
-        await file.write(chunk);
+        await writeAll(file, chunk, size - chunk.length);
       }
       await file.datasync();
     } catch (error) {
@@ -128,6 +137,18 @@ export class ContentStore {
 /** `sha256:<hex>` of bytes. */
 export function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** Writes all of a chunk: one write may take only a part of it, as when the disk is about to be full. */
+export async function writeAll(
+  file: FileHandle,
+  chunk: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
+    done += bytesWritten;
+  }
 }
 
 async function* single(bytes: Buffer): AsyncGenerator<Buffer> {

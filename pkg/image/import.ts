@@ -2,7 +2,7 @@
 
 import type { ContentStore } from './content.ts';
 import { ImageError } from './image-store.ts';
-import { MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES } from './limits.ts';
+import { MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, MAX_LAYERS, MAX_MANIFEST_BYTES } from './limits.ts';
 import {
   type ConfigBlob,
   choosePlatform,
@@ -205,6 +205,12 @@ function decodeDockerEntries(bytes: Buffer): readonly DockerEntry[] {
     const entry = item as { Config?: unknown; RepoTags?: unknown; Layers?: unknown } | null;
     if (typeof entry?.Config !== 'string' || !Array.isArray(entry.Layers)) {
       throw new ImageError('Corrupt', 'manifest.json has an entry without Config or Layers');
+    }
+    if (entry.Layers.length > MAX_LAYERS) {
+      throw new ImageError(
+        'Corrupt',
+        `manifest.json has an image of more than ${MAX_LAYERS} layers`,
+      );
     }
     const tags = Array.isArray(entry.RepoTags) ? entry.RepoTags : [];
     return {

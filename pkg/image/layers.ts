@@ -12,6 +12,7 @@ import { decompress } from './decompress.ts';
 import { ImageError } from './image-store.ts';
 import { Limiter } from './limiter.ts';
 import { MAX_LAYER_BYTES, PARALLEL_UNPACKS } from './limits.ts';
+import { explainNoSpace } from './no-space.ts';
 
 export interface LayerSource {
   readonly diffId: string;
@@ -155,11 +156,8 @@ async function* hashed(
 }
 
 function wrap(error: unknown, diffId: string): unknown {
-  if (error instanceof ImageError) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new ImageError('NoSpace', `no space left to unpack layer ${diffId}`, error);
-  }
+  const known = explainNoSpace(error, `layer ${diffId}`);
+  if (known instanceof ImageError) return known;
   return new ImageError('Corrupt', `cannot unpack layer ${diffId}`, error);
 }
 

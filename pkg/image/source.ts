@@ -10,6 +10,7 @@ import type { ContentStore, Draft } from './content.ts';
 import { decompress } from './decompress.ts';
 import { ImageError } from './image-store.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from './limits.ts';
+import { explainNoSpace } from './no-space.ts';
 
 /** Files by name; each answers as a draft, hashed. */
 export interface Source {
@@ -129,10 +130,8 @@ async function readBounded(
 
 /** Errors of the tar reader say what they mean only to someone who knows tar. */
 function readable(error: unknown): unknown {
-  if (error instanceof ImageError) return error;
-  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
-    return new ImageError('NoSpace', 'no space left to read the archive', error);
-  }
+  const known = explainNoSpace(error, 'the archive');
+  if (known instanceof ImageError) return known;
   if (error instanceof Error && error.name === 'AbortError') return error;
   return new ImageError('Corrupt', 'the archive is not a whole tar archive', error);
 }

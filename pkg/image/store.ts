@@ -12,6 +12,7 @@ import { type Image, ImageError, type ImageStore, type PullOptions } from './ima
 import { type FoundImage, readImages } from './import.ts';
 import { LayerStore } from './layers.ts';
 import { all } from './limiter.ts';
+import { explainNoSpace } from './no-space.ts';
 import { mergeRecords, namesOf, tagOf, toRecord } from './records.ts';
 import { format, parseReference } from './reference.ts';
 import { Puller } from './registry/pull.ts';
@@ -260,6 +261,8 @@ class Store implements ImageStore {
     this.#writers += 1;
     try {
       return await work();
+    } catch (error) {
+      throw explainNoSpace(error, 'the image');
     } finally {
       this.#writers -= 1;
       // What a failed pull brought stays until the next removal or start: a new attempt goes on from there.

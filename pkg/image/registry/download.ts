@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { writeAll } from '../content.ts';
 import { ImageError } from '../image-store.ts';
 import type { Descriptor } from '../manifest.ts';
 import { TransferError } from './http.ts';
@@ -36,7 +37,7 @@ export async function download(
             `${session.host} sends more of ${blob.digest} than it has`,
           );
         }
-        await file.write(chunk, 0, chunk.length, done);
+        await writeAll(file, chunk, done);
         hash.update(chunk);
         done += chunk.length;
         report(done);

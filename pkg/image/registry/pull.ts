@@ -217,7 +217,7 @@ export class Puller {
       await content.keep({ path, digest, size: blob.size });
     } catch (error) {
       await content.discard({ path });
-      throw noSpace(error);
+      throw error;
     }
   }
 }
@@ -256,11 +256,4 @@ function summarise(failures: readonly unknown[], reference: Reference): unknown 
     `cannot pull ${format(reference)}: ${texts.join('; ')}`,
     chosen,
   );
-}
-
-function noSpace(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT'
-    ? new ImageError('NoSpace', 'no space left for the image', error)
-    : error;
 }

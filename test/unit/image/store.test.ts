@@ -1,5 +1,6 @@
 /** The image store over a real directory; only the unpacking is a fake's. */
 
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { ImageError, type ImageStore } from '../../../pkg/image/image-store.ts';
 import { openImageStore } from '../../../pkg/image/store.ts';
-import { silent } from '../../../pkg/log/log.ts';
+import { describe, silent } from '../../../pkg/log/log.ts';
 import {
   type BuiltImage,
   buildImage,
@@ -245,6 +246,51 @@ suite('image store', ({ test, cleanup }) => {
       assert.equal(await readdir(join(directory, 'images/unpack')), []);
     });
   }
+
+  const withFile = async (name: string, content: Buffer) =>
+    tarOf(
+      ociFiles([await sample()]).map((file) => (file.name === name ? { name, content } : file)),
+    );
+  const layer = { mediaType: 'x', digest: `sha256:${'a'.repeat(64)}`, size: 1 };
+  const manifests = (count: number) =>
+    Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: Array(count).fill(layer) }));
+  const BOMBS: readonly [string, () => Promise<Buffer>][] = [
+    ['an index of 5 MiB', () => withFile('index.json', Buffer.alloc(5 * 2 ** 20, ' '))],
+    ['an index of 1,001 manifests', () => withFile('index.json', manifests(1001))],
+    [
+      'an image of 257 layers',
+      async () => dockerArchive(await sample('x', { layers: Array(257).fill(BASE) })),
+    ],
+    [
+      'an archive of 20,001 files',
+      () =>
+        tarOf(Array.from({ length: 20_001 }, (_, at) => ({ name: String(at), type: 'directory' }))),
+    ],
+  ];
+  for (const [name, make] of BOMBS) {
+    test(`refuses ${name}`, async () => {
+      const { store, directory } = await open();
+      const error = await rejects(store.import(Readable.from([gzipSync(await make())])));
+      assert.ok(error instanceof ImageError && error.code === 'Corrupt', String(error));
+      assert.equal(await readdir(join(directory, 'images/ingest')), []);
+    });
+  }
+
+  test('says when the disk is full, and takes smaller images after that', async () => {
+    const directory = await scratch();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', directory]);
+    cleanup(() => void execFileSync('umount', [directory]));
+    const { store } = await open(directory);
+    const big = { name: 'big', content: Buffer.alloc(3 * 2 ** 20, 1) };
+    for (const compression of ['none', 'gzip'] as const) {
+      const image = await sample('big:1', { layers: [[big]], compression });
+      const error = await rejects(store.import(Readable.from([await tarOf(ociFiles([image]))])));
+      assert.ok(error instanceof ImageError && error.code === 'NoSpace', describe(error));
+    }
+    const image = await sample();
+    await store.import(Readable.from([await dockerArchive(image)]));
+    await checkSample(store, image);
+  });
 
   test('refuses a damaged index, and deletes nothing', async () => {
     const { store, directory } = await open();
