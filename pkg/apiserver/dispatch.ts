@@ -80,6 +80,8 @@ export function callOf(request: ServerRequest, route: Route): Call {
   const { group, version, resource: plural } = route;
   const resource = findResource(group, version, plural);
   if (!resource || !fits(resource, route)) throw unknownPath();
+  // No name holds a slash; one that came escaped must not reach the store's keys.
+  if (route.name.includes('/') || route.namespace.includes('/')) throw unknownPath();
   return { request, route, resource, form: formOf(request.headers['accept']) };
 }
 
@@ -98,6 +100,8 @@ function handlerFor(parts: Parts, call: Call): Handler {
   const handler = VERBS[verb];
   const served: readonly string[] = resource.verbs ?? ALL_VERBS;
   if (!handler || !served.includes(verb)) throw methodNotAllowed(nameOf(resource), verb);
+  // Reviews and the like store nothing: without their answerer there is nothing to do.
+  if (served.length === 1 && verb === 'create') throw methodNotAllowed(nameOf(resource), verb);
   const isMisplaced = route.name !== '' || (resource.namespaced && !route.namespace);
   if (verb === 'create' && isMisplaced) throw methodNotAllowed(nameOf(resource), verb);
   return handler;

@@ -1,5 +1,6 @@
 /** From an HTTP exchange to the request that the server handles. */
 
+import type { Duplex } from 'node:stream';
 import type { ServerRequest, User } from './contract.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -37,4 +38,10 @@ export function parseUrl(url: string): { readonly pathname: string; readonly sea
 /** Whether the head of the answer is on its way already. */
 export function isHeadSent({ out }: Exchange): boolean {
   return 'headersSent' in out && out.headersSent === true;
+}
+
+/** Answers bytes that are no HTTP, and closes. */
+export function refuseBadHttp(socket: Duplex): void {
+  if (!socket.writable) socket.destroy();
+  else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 }

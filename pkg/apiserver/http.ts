@@ -31,7 +31,7 @@ import type {
 import { errorResponse } from './error-response.ts';
 import { type Exchange, exchangeOf, exchangeOfStream, flattened } from './exchange.ts';
 import { compatRequest, compatResponse } from './h2-compat.ts';
-import { isHeadSent, parseUrl, requestOf, targetOf } from './http-request.ts';
+import { isHeadSent, parseUrl, refuseBadHttp, requestOf, targetOf } from './http-request.ts';
 import { identify, peerOf } from './identity.ts';
 import { contextOf, type Listening, type ListenOptions, type TlsOptions } from './listening.ts';
 import type { Parts } from './parts.ts';
@@ -80,7 +80,7 @@ export class HttpFront {
     });
     this.#http.on('request', (request, response) => this.#onRequest(request, response));
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade({ request, socket, head }));
-    this.#http.on('clientError', (_error, socket) => socket.destroy());
+    this.#http.on('clientError', (_error, socket) => refuseBadHttp(socket));
     // Its sockets come from the listeners below; this starts the checks of its time limits.
     this.#http.emit('listening');
   }

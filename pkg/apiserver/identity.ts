@@ -113,9 +113,17 @@ function extraOf(headers: Headers): Readonly<Record<string, readonly string[]>> 
   const extra: Record<string, readonly string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(EXTRA_PREFIX) || !value) continue;
-    extra[decodeURIComponent(name.slice(EXTRA_PREFIX.length))] = listed(value);
+    extra[unescaped(name.slice(EXTRA_PREFIX.length))] = listed(value);
   }
   return extra;
+}
+
+function unescaped(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch (error) {
+    throw badRequest(`invalid impersonation header: ${EXTRA_PREFIX}${key}`, error);
+  }
 }
 
 /** The client certificate of a TLS connection that its CA vouches for. */

@@ -6,7 +6,7 @@
 import type { Attributes, ServerRequest } from './contract.ts';
 
 export interface Route extends Attributes {
-  /** What follows the subresource (the path behind `…/proxy/`), with a leading slash; empty if nothing does. */
+  /** The path behind `…/proxy`, with its leading slash, as the client escaped it; empty if nothing follows. */
   readonly trailing: string;
 }
 
@@ -37,6 +37,7 @@ export function routeOf(request: ServerRequest): Route {
     version: root.version,
     path: request.path,
     ...target,
+    trailing: trailingOf(request.path),
     verb: isLegacyWatch ? 'watch' : verbOf(request, target.name),
     name,
   };
@@ -62,7 +63,6 @@ interface Target {
   readonly resource: string;
   readonly name: string;
   readonly subresource: string;
-  readonly trailing: string;
 }
 
 function targetOf(rest: readonly string[]): Target {
@@ -75,10 +75,17 @@ function targetOf(rest: readonly string[]): Target {
 }
 
 function named(rest: readonly string[]): Omit<Target, 'namespace'> {
-  const [resource = '', name = '', subresource = '', ...more] = rest;
-  const trailing = more.length > 0 ? `/${more.join('/')}` : '';
-  return { resource, name, subresource, trailing };
+  const [resource = '', name = '', subresource = ''] = rest;
+  return { resource, name, subresource };
 }
+
+/** Goes on to another server, so it stays as the client wrote it: escapes are not undone, slashes not merged. */
+function trailingOf(path: string): string {
+  return PROXIED.exec(path)?.[1] ?? '';
+}
+
+const PROXIED =
+  /^\/+(?:api|apis\/+[^/]+)\/+[^/]+(?:\/+namespaces\/+[^/]+)?\/+[^/]+\/+[^/]+\/+proxy(\/.*)$/;
 
 function verbOf({ method, query }: ServerRequest, name: string): string {
   const verb = VERBS[method] ?? method.toLowerCase();

@@ -430,6 +430,8 @@ suite('API server', ({ test, cleanup }) => {
       ['/api/v1/nonsense', 'GET', 404],
       ['/nonsense', 'GET', 404],
       [`${PODS}/p/nonsense`, 'GET', 404],
+      [`${MAPS}/a%2Fb`, 'GET', 404],
+      ['/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'POST', 405],
       [`${MAPS}/a`, 'POST', 405],
       ['/api/v1/configmaps', 'POST', 405],
     ] as const;

@@ -64,6 +64,11 @@ suite('Routes', ({ test }) => {
     });
   }
 
+  test('leaves the path behind a proxy as it was written', () => {
+    const { trailing } = route('GET', '/api/v1/nodes/n/proxy/a%0d%0ab//c%2Fd/?x=1');
+    assert.is(trailing, '/a%0d%0ab//c%2Fd/');
+  });
+
   test('takes discovery and health for paths that are no resources', () => {
     for (const path of ['/', '/api', '/api/v1', '/apis/apps/v1', '/healthz', '/version']) {
       const { isResource, verb } = route('GET', path);
