@@ -18,6 +18,8 @@ const LEASE_NAMESPACE = 'kube-node-lease';
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
 const REPORT_MS = 300_000;
+/** Attempts of one status write against other writers before it counts as failed. */
+const MAX_CONFLICTS = 10;
 const RETRY = { firstMs: 100, maxMs: 5000, jitter: 0.5 };
 
 export interface RegistrationOptions {
@@ -56,7 +58,13 @@ export class Registration {
     const { signal } = this.#controller;
     const node = await this.#retry('register the node', () => this.#createOrTake());
     if (!node || signal.aborted) return;
-    let isConfigured = false;
+    let configured: Promise<void> | undefined;
+    const configureOnce = ({ spec }: Node) => {
+      if (spec?.podCIDR) configured ??= this.#configure(spec.podCIDR);
+      return configured;
+    };
+    // A node that was here before stays Ready through a restart of its agent.
+    await configureOnce(node);
     const { client, clock, log, options } = this.#options;
     this.#watch = new ObjectWatch<Node>({
       client,
@@ -66,10 +74,7 @@ export class Registration {
       query: { fieldSelector: `metadata.name=${options.nodeName}` },
       onChange: (_key, current) => {
         if (!current) void this.#retry('register the node again', () => this.#createOrTake());
-        else if (current.spec?.podCIDR && !isConfigured) {
-          isConfigured = true;
-          void this.#configure(current.spec.podCIDR);
-        }
+        else void configureOnce(current);
       },
     });
     await this.#report(node, signal);
@@ -134,12 +139,15 @@ export class Registration {
       nowMs: clock.now(),
       ...(this.#notReady ? { notReady: this.#notReady } : {}),
     });
-    try {
-      return await client.updateStatus<Node>('nodes', { ...old, status }, signal);
-    } catch (error) {
-      if (!isReason(error, 'Conflict')) throw error;
-      const current = await client.get<Node>('nodes', { name: options.nodeName }, signal);
-      return client.updateStatus<Node>('nodes', { ...current, status }, signal);
+    let base = old;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await client.updateStatus<Node>('nodes', { ...base, status }, signal);
+      } catch (error) {
+        // The server writes to the Node as well, most of all while it is new.
+        if (!isReason(error, 'Conflict') || tries >= MAX_CONFLICTS) throw error;
+        base = await client.get<Node>('nodes', { name: options.nodeName }, signal);
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import type { NodeContext } from '../node-context.ts';
 import { containerLogs, podLogs } from '../paths.ts';
 import { removePodCgroup } from './cgroups.ts';
 import type { Action } from './decide.ts';
+import { type HookTarget, preStop } from './hooks.ts';
 import { ATTEMPT, CONTAINER_NAME, sandboxId } from './labels.ts';
 import {
   allContainers,
@@ -72,7 +73,7 @@ export class PodEnd {
     pod: Pod,
     { container, id, why }: Action & { readonly kind: 'kill' },
   ): Promise<void> {
-    const { engine, events } = this.#context;
+    const { events } = this.#context;
     events.record(pod, {
       type: 'Normal',
       reason: 'Killing',
@@ -81,7 +82,7 @@ export class PodEnd {
     });
     const probe = container.livenessProbe?.terminationGracePeriodSeconds;
     const graceSeconds = probe ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    await engine.stopContainer(id, graceSeconds * 1000);
+    await this.#stopAfterHook({ pod, container, id }, graceSeconds);
   }
 
   /** Removes the runs of a container that nobody can ask for any more, with their logs. */
@@ -119,10 +120,28 @@ export class PodEnd {
   }
 
   async #stop(pod: Pod, { container, id }: Running): Promise<void> {
-    const { engine, events } = this.#context;
     const message = `Stopping container ${container.name}`;
-    events.record(pod, { type: 'Normal', reason: 'Killing', message, container: container.name });
-    await engine.stopContainer(id, (this.#graceSeconds ?? MIN_GRACE_SECONDS) * 1000);
+    const details = {
+      type: 'Normal',
+      reason: 'Killing',
+      message,
+      container: container.name,
+    } as const;
+    this.#context.events.record(pod, details);
+    await this.#stopAfterHook({ pod, container, id }, this.#graceSeconds ?? MIN_GRACE_SECONDS);
+  }
+
+  /** The hook's time counts as grace; what is left of it, and at least MIN_GRACE_SECONDS, the container has. */
+  async #stopAfterHook(target: HookTarget, graceSeconds: number): Promise<void> {
+    const { engine, clock } = this.#context;
+    const hasHook = target.container.lifecycle?.preStop !== undefined;
+    let graceMs = graceSeconds * 1000;
+    if (hasHook && engine.getContainer(target.id)?.status === 'running') {
+      const startMs = clock.now();
+      await preStop(this.#context, target, graceMs);
+      graceMs = Math.max(graceMs - (clock.now() - startMs), MIN_GRACE_SECONDS * 1000);
+    }
+    await engine.stopContainer(target.id, graceMs);
   }
 }
 

@@ -11,6 +11,7 @@ import { logPath, messagePath, podDir } from '../paths.ts';
 import { containerMounts } from '../volumes/mounts.ts';
 import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
+import { postStart } from './hooks.ts';
 import { ensureImage } from './images.ts';
 import { hostnameOf, writePodFiles } from './pod-files.ts';
 import { initContainers } from './records.ts';
@@ -36,6 +37,8 @@ export class RunError extends StartError {
 }
 
 const DEFAULT_MESSAGE_PATH = '/dev/termination-log';
+/** Kubernetes' default of terminationGracePeriodSeconds. */
+const DEFAULT_GRACE_SECONDS = 30;
 /** A container's limit of processes; keeps a fork bomb from taking the host's. */
 const PIDS_LIMIT = 16_384;
 
@@ -79,6 +82,12 @@ export async function runContainer(
     throw new RunError(id, messageOf(error), error);
   }
   record('Normal', 'Started', `Started container ${container.name}`);
+  const why = await postStart(context, { pod, container, id });
+  if (why === undefined) return;
+  record('Warning', 'FailedPostStartHook', `PostStartHook failed: ${why}`);
+  const graceSeconds = pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+  record('Normal', 'Killing', 'FailedPostStartHook');
+  await context.engine.stopContainer(id, graceSeconds * 1000);
 }
 
 function recorder({ events }: NodeContext, pod: Pod, container: Container) {

@@ -1,0 +1,63 @@
+/** Lifecycle hooks of containers: postStart after the start, preStop before the stop signal. */
+
+import type { Container, LifecycleHandler, Pod } from '../../api/generated/types.ts';
+import { sleep } from '../../wait/clock.ts';
+import type { NodeContext } from '../node-context.ts';
+import { check } from '../probes/check.ts';
+import { sandboxId } from './labels.ts';
+
+export interface HookTarget {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly id: string;
+}
+
+/** No limit of its own: a postStart hook may take as long as it likes, as in Kubernetes. */
+const POST_START_MS = 2 ** 31 - 1;
+
+/** Resolves to why the hook failed; undefined when there is none or it passed. */
+export async function postStart(
+  context: NodeContext,
+  target: HookTarget,
+): Promise<string | undefined> {
+  const handler = target.container.lifecycle?.postStart;
+  return handler && runHook(context, target, { handler, timeoutMs: POST_START_MS });
+}
+
+/** Takes at most the pod's grace period; a failure is told as an event and does not keep the container from ending. */
+export async function preStop(
+  context: NodeContext,
+  target: HookTarget,
+  graceMs: number,
+): Promise<void> {
+  const handler = target.container.lifecycle?.preStop;
+  if (!handler) return;
+  const why = await runHook(context, target, { handler, timeoutMs: graceMs });
+  if (why === undefined) return;
+  const { pod, container } = target;
+  const message = `PreStopHook failed: ${why}`;
+  context.events.record(pod, {
+    type: 'Warning',
+    reason: 'FailedPreStopHook',
+    message,
+    container: container.name,
+  });
+}
+
+async function runHook(
+  context: NodeContext,
+  { pod, container, id }: HookTarget,
+  { handler, timeoutMs }: { readonly handler: LifecycleHandler; readonly timeoutMs: number },
+): Promise<string | undefined> {
+  if (handler.sleep) {
+    await sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs), undefined, context.clock);
+    return undefined;
+  }
+  const sandbox = context.engine
+    .listSandboxes()
+    .find((one) => one.id === sandboxId(pod.metadata.uid));
+  const host = (pod.spec.hostNetwork ? context.node.hostIps[0] : sandbox?.ip) ?? '127.0.0.1';
+  const target = { engine: context.engine, containerId: id, container, host };
+  const { isOk, message } = await check(target, handler, timeoutMs);
+  return isOk ? undefined : message;
+}
