@@ -101,11 +101,19 @@ function about({ plural, group }: ResourceName, name: string): StatusDetails {
 }
 
 export function notFound(resource: ResourceName, name: string): StatusError {
-  return new StatusError('NotFound', `${qualified(resource)} "${name}" not found`, about(resource, name));
+  return new StatusError(
+    'NotFound',
+    `${qualified(resource)} "${name}" not found`,
+    about(resource, name),
+  );
 }
 
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
-  return new StatusError('AlreadyExists', `${qualified(resource)} "${name}" already exists`, about(resource, name));
+  return new StatusError(
+    'AlreadyExists',
+    `${qualified(resource)} "${name}" already exists`,
+    about(resource, name),
+  );
 }
 
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
@@ -117,7 +125,11 @@ export function conflict(resource: ResourceName, name: string, why: string): Sta
 }
 
 /** `kind` is the object's kind here, as clients print it: `Pod "web" is invalid: …`. */
-export function invalid(gk: { kind: string; group: string }, name: string, causes: readonly StatusCause[]): StatusError {
+export function invalid(
+  gk: { kind: string; group: string },
+  name: string,
+  causes: readonly StatusCause[],
+): StatusError {
   const each = causes.map(({ field, message }) => (field ? `${field}: ${message}` : message));
   const list = each.length === 1 ? each[0] : `[${each.join(', ')}]`;
   const qualifiedKind = gk.group ? `${gk.kind}.${gk.group}` : gk.kind;
@@ -131,7 +143,11 @@ export function invalid(gk: { kind: string; group: string }, name: string, cause
 
 export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
   const object = name ? ` "${name}"` : '';
-  return new StatusError('Forbidden', `${qualified(resource)}${object} is forbidden: ${why}`, about(resource, name));
+  return new StatusError(
+    'Forbidden',
+    `${qualified(resource)}${object} is forbidden: ${why}`,
+    about(resource, name),
+  );
 }
 
 export function badRequest(message: string, cause?: unknown): StatusError {
@@ -147,10 +163,14 @@ export function expired(message: string): StatusError {
 }
 
 export function methodNotAllowed(resource: ResourceName, verb: string): StatusError {
-  return new StatusError('MethodNotAllowed', `${verb} is not supported on resources of kind "${qualified(resource)}"`, {
-    ...(resource.group ? { group: resource.group } : {}),
-    kind: resource.plural,
-  });
+  return new StatusError(
+    'MethodNotAllowed',
+    `${verb} is not supported on resources of kind "${qualified(resource)}"`,
+    {
+      ...(resource.group ? { group: resource.group } : {}),
+      kind: resource.plural,
+    },
+  );
 }
 
 export function unsupportedMediaType(message: string): StatusError {
@@ -171,7 +191,12 @@ export function tooManyRequests(message: string, retryAfterSeconds: number): Sta
 
 export function internalError(cause: unknown): StatusError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StatusError('InternalError', `Internal error occurred: ${why}`, { causes: [{ message: why }] }, cause);
+  return new StatusError(
+    'InternalError',
+    `Internal error occurred: ${why}`,
+    { causes: [{ message: why }] },
+    cause,
+  );
 }
 
 export function unavailable(message: string, cause?: unknown): StatusError {
@@ -184,7 +209,10 @@ export function timeout(message: string): StatusError {
 
 /** Rebuilds the error from a Status that a server answered with. */
 export function fromStatus(status: Partial<Status>): StatusError {
-  const reason = status.reason !== undefined && status.reason in CODES ? (status.reason as Reason) : reasonOf(status.code);
+  const reason =
+    status.reason !== undefined && status.reason in CODES
+      ? (status.reason as Reason)
+      : reasonOf(status.code);
   return new StatusError(reason, status.message ?? 'unknown error', status.details);
 }
 

@@ -47,7 +47,9 @@ export interface ApiObject {
 }
 
 /** An object to be created: the server fills in what metadata lacks. */
-export type Draft<T extends ApiObject> = Omit<T, 'metadata'> & { readonly metadata: Partial<ObjectMeta> };
+export type Draft<T extends ApiObject> = Omit<T, 'metadata'> & {
+  readonly metadata: Partial<ObjectMeta>;
+};
 
 export interface ApiList<T extends ApiObject = ApiObject> {
   readonly apiVersion: string;
