@@ -37,6 +37,7 @@ export interface InformerOptions {
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 10_000;
+const STABLE_MS = 5000;
 /** Failures in a row after which an operator should know; a restart of the server is over before. */
 const WARN_EVERY = 10;
 
@@ -86,14 +87,22 @@ export class Informer {
 
   /** Follows the resource until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     while (!signal.aborted) {
+      const began = clock.now();
+      // A connection that held has shown that all is well: the next failure starts afresh.
+      const forgive = () => {
+        if (clock.now() - began > STABLE_MS) this.#backoff.reset();
+      };
       try {
         if (this.#resourceVersion === undefined || this.#isExpired) await this.#list(signal);
         const count = await this.#watch(signal);
+        forgive();
         // A server that ends watches at once must not be asked in a tight loop.
         if (count === 0) await this.#pause(signal);
       } catch (error) {
         if (signal.aborted) return;
+        forgive();
         await this.#afterError(error, signal);
       }
     }
