@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { tooLarge } from '../api/errors.ts';
 
 /** Largest body. Source: kube-apiserver's MaxRequestBodyBytes. */
-export const BODY_MAX_BYTES = 3 * 1024 * 1024;
+const BODY_MAX_BYTES = 3 * 1024 * 1024;
 
 /** The whole body; undefined when there is none. Throws RequestEntityTooLarge. */
 export async function readBody(body: Readable): Promise<Buffer | undefined> {

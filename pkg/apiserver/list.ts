@@ -89,7 +89,7 @@ export function listOf(resource: Resource, list: Pick<ApiList, 'metadata' | 'ite
 }
 
 /** Refuses combinations of parameters that Kubernetes refuses. */
-export function checkMatch(resource: Resource, query: URLSearchParams): void {
+function checkMatch(resource: Resource, query: URLSearchParams): void {
   const match = query.get('resourceVersionMatch');
   if (!match) return;
   const isWatch = query.get('sendInitialEvents') !== null;

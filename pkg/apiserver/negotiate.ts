@@ -5,7 +5,7 @@
 
 import { notAcceptable } from '../api/errors.ts';
 
-export type Shape = 'object' | 'table' | 'metadata';
+type Shape = 'object' | 'table' | 'metadata';
 
 export interface Form {
   readonly shape: Shape;

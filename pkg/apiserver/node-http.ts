@@ -58,7 +58,7 @@ export function requestNode(
 }
 
 /** Headers that go on to the next server. */
-export function forwardable(
+function forwardable(
   headers: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
   const kept: Record<string, string> = {};

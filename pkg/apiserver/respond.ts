@@ -27,7 +27,7 @@ export function respondList(parts: Parts, call: Call, found: ApiList): ServerRes
 }
 
 /** The object in the asked form: as it is, as a Table with one row, or its metadata. */
-export function shapeObject(
+function shapeObject(
   parts: Parts,
   { form, resource, request }: Call,
   object: ApiObject,

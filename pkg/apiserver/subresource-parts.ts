@@ -22,7 +22,7 @@ export function mergedThrough(
 }
 
 /** The object with the status of another, or with none if that has none. */
-export function withStatus(next: ApiObject, old: ApiObject): ApiObject {
+function withStatus(next: ApiObject, old: ApiObject): ApiObject {
   const { status: _status, ...rest } = old as ApiObject & { readonly status?: unknown };
   const merged = 'status' in next ? { ...rest, status: next.status } : rest;
   const { ownerReferences: _owners, ...metadata } = next.metadata;

@@ -16,13 +16,13 @@ export interface Tools {
   readonly helm: string;
 }
 
-export interface Run {
+interface Run {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly input?: string;
   /** Stops the program, whose output so far is the result; 30 s when absent. */
   readonly timeoutMs?: number;
