@@ -6,10 +6,14 @@
 #include "json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 /* Attempts to make a directory whose parents another deletion keeps removing. */
@@ -161,18 +165,28 @@ int cgroup_make(struct error *e, const struct cgroup *g)
     return 0;
 }
 
-int cgroup_enter(struct error *e, const struct cgroup *g, pid_t pid)
+pid_t cgroup_fork(struct error *e, const struct cgroup *g, unsigned int flags)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)pid);
+    struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
+    cleanup_close int dir_fd = -1;
     if (g->is_v2) {
-        cleanup_free char *file = text_format(CGROUP_ROOT "%s/cgroup.procs", g->path);
-        return file_write(e, file, text);
+        cleanup_free char *dir = cgroup_dir(g, NULL);
+        dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0)
+            return err_set(e, errno, "open %s", dir);
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned int)dir_fd;
     }
-    for (unsigned int i = 0; i < g->count; i++) {
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    return pid < 0 ? err_set(e, errno, "make process") : pid;
+}
+
+int cgroup_enter(struct error *e, const struct cgroup *g)
+{
+    for (unsigned int i = 0; !g->is_v2 && i < g->count; i++) {
         cleanup_free char *file =
-            text_format(CGROUP_ROOT "/%s%s/cgroup.procs", g->controllers[i], g->path);
-        if (file_write(e, file, text) < 0)
+            text_format(CGROUP_ROOT "/%s%s/tasks", g->controllers[i], g->path);
+        if (file_write(e, file, "0") < 0)
             return -1;
     }
     return 0;
@@ -182,9 +196,9 @@ long cgroup_oom_kills(const struct cgroup *g)
 {
     struct error ignored;
     cleanup_free char *dir = cgroup_dir(g, "memory");
-    cleanup_free char *text = NULL;
     if (dir == NULL)
         return 0;
+    cleanup_free char *text = NULL;
     cleanup_free char *file =
         text_format("%s/%s", dir, g->is_v2 ? "memory.events" : "memory.oom_control");
     if (file_read(&ignored, file, &text, 4096) < 0)

@@ -10,13 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define ID_SIZE_MAX 255
@@ -134,17 +132,6 @@ int container_check(struct error *e, json_object *config)
     return 0;
 }
 
-/* fork into new namespaces, and on v2 into the cgroup. */
-static pid_t clone_process(unsigned int flags, int cgroup_fd)
-{
-    struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
-    if (cgroup_fd >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (unsigned int)cgroup_fd;
-    }
-    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
-}
-
 /* Makes children be born in the config's pid namespace; *own then leads back. */
 static int enter_pid_namespace(struct error *e, json_object *config, int *own)
 {
@@ -162,38 +149,27 @@ static int enter_pid_namespace(struct error *e, json_object *config, int *own)
 
 static pid_t fork_init(struct error *e, struct container *c, struct init *init, int host_end)
 {
-    cleanup_close int own_pids = -1, cgroup_fd = -1;
-    if (c->cgroup.is_v2) {
-        cleanup_free char *dir = cgroup_dir(&c->cgroup, NULL);
-        cgroup_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (cgroup_fd < 0)
-            return err_set(e, errno, "open %s", dir);
-    }
+    cleanup_close int own_pids = -1;
     if (enter_pid_namespace(e, c->config, &own_pids) < 0)
         return -1;
-    pid_t pid = clone_process(namespaces_new(c->config), cgroup_fd);
-    int code = errno;
+    pid_t pid = cgroup_fork(e, &c->cgroup, namespaces_new(c->config));
     if (pid == 0) {
         close(host_end);
         init_run(init);
     }
     if (own_pids >= 0 && setns(own_pids, CLONE_NEWPID) < 0)
         return err_set(e, errno, "return to own pid namespace");
-    return pid < 0 ? err_set(e, code, "make the container's process") : pid;
+    return pid;
 }
 
 static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
 {
     /* sync 1 */
-    if ((!c->cgroup.is_v2 && cgroup_enter(e, &c->cgroup, launch->pid) < 0) ||
-        sync_send(e, host_end, SYNC_CGROUP) < 0)
-        return -1;
-    /* sync 2 */
     if (sync_expect_ready(e, host_end, &launch->console) < 0)
         return -1;
     if (state_write(e, c, launch->pid) < 0)
         return -1;
-    return sync_send(e, host_end, SYNC_EXECUTE); /* sync 3 */
+    return sync_send(e, host_end, SYNC_EXECUTE); /* sync 2 */
 }
 
 int container_launch(struct error *e, struct container *c, struct launch *launch)

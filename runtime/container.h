@@ -37,12 +37,10 @@ struct launch {
 
 /*
  * Synchronisation with the first process, over one socket pair:
- *  sync 1  host → init: you are in your cgroups
- *  sync 2  init → host: set up (after the terminal's master, when there is one), or a struct error
- *  sync 3  host → init: the state is on disk, execute (or wait for start)
- *  sync 4  init → host: closed by a successful exec, or a struct error
+ *  sync 1  init → host: set up (after the terminal's master, when there is one), or a struct error
+ *  sync 2  host → init: the state is on disk, execute (or wait for start)
+ *  sync 3  init → host: closed by a successful exec, or a struct error
  */
-#define SYNC_CGROUP 'C'
 #define SYNC_CONSOLE 'T'
 #define SYNC_READY 'R'
 #define SYNC_EXECUTE 'X'

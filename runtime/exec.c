@@ -44,7 +44,7 @@ static int join(struct error *e, const struct container *c, int pidfd)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin process");
     /* Before the cgroup namespace: it is entered as a member. */
-    if (cgroup_enter(e, &c->cgroup, getpid()) < 0)
+    if (cgroup_enter(e, &c->cgroup) < 0)
         return -1;
     if (setns(pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) <
         0)
@@ -100,14 +100,13 @@ int exec_launch(struct error *e, struct container *c, pid_t container_pid, struc
     cleanup_close int host_end = pair[0], child_end = pair[1];
     if (setns(pids, CLONE_NEWPID) < 0)
         return err_set(e, errno, "join the container's pid namespace");
-    exec->pid = fork();
-    int code = errno;
+    exec->pid = cgroup_fork(e, &c->cgroup, 0);
     if (exec->pid == 0)
         run(c, exec, pidfd, child_end);
     if (setns(own_pids, CLONE_NEWPID) < 0)
         return err_set(e, errno, "return to own pid namespace");
     if (exec->pid < 0)
-        return err_set(e, code, "make process in container %s", c->id);
+        return err_wrap(e, "exec in container %s", c->id);
     exec->failure = steal_fd(&host_end);
     return 0;
 }

@@ -22,20 +22,6 @@
 #define SYNC_FD 3
 #define LISTENER_FD 4
 
-/* sync 1, at the latest moment: entering cgroups is slow on v1, so the mounts are made meanwhile.
- */
-static int await_cgroup(struct error *e, struct init *init, bool *is_inside)
-{
-    if (*is_inside)
-        return 0;
-    if (sync_expect(e, init->sync, SYNC_CGROUP) < 0)
-        return -1;
-    if (namespace_is_new(init->container->config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
-        return err_set(e, errno, "make cgroup namespace");
-    *is_inside = true;
-    return 0;
-}
-
 static int set_up_root(struct error *e, struct init *init)
 {
     struct container *c = init->container;
@@ -45,16 +31,11 @@ static int set_up_root(struct error *e, struct init *init)
         return -1;
     json_object *mounts = json_at(c->config, "mounts");
     size_t count = json_count(mounts, "");
-    bool is_inside = false;
     for (size_t i = 0; i < count; i++) {
-        json_object *entry = json_entry(mounts, i);
-        if (strncmp(json_text(entry, "type", ""), "cgroup", 6) == 0 &&
-            await_cgroup(e, init, &is_inside) < 0)
-            return -1;
-        if (mounts_one(e, c, root_fd, entry) < 0)
+        if (mounts_one(e, c, root_fd, json_entry(mounts, i)) < 0)
             return -1;
     }
-    if (devices_make(e, root_fd, c->config) < 0 || await_cgroup(e, init, &is_inside) < 0)
+    if (devices_make(e, root_fd, c->config) < 0)
         return -1;
     return mounts_pivot(e, root_fd);
 }
@@ -129,6 +110,11 @@ static int set_up(struct error *e, struct init *init, char **program)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin container process");
     prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
+    if (cgroup_enter(e, &init->container->cgroup) < 0)
+        return -1;
+    /* Made by a member of the cgroup, so that it is the new namespace's root. */
+    if (namespace_is_new(config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
+        return err_set(e, errno, "make cgroup namespace");
     if (namespaces_join(e, config) < 0 || set_up_root(e, init) < 0 || set_names(e, config) < 0 ||
         set_sysctls(e, config) < 0)
         return -1;
@@ -162,9 +148,9 @@ _Noreturn void init_run(struct init *init)
     int result = set_up(&e, init, &program);
     channel = init->sync;
     if (result == 0)
-        result = sync_send(&e, channel, SYNC_READY); /* sync 2 */
+        result = sync_send(&e, channel, SYNC_READY); /* sync 1 */
     if (result == 0)
-        result = sync_expect(&e, channel, SYNC_EXECUTE); /* sync 3 */
+        result = sync_expect(&e, channel, SYNC_EXECUTE); /* sync 2 */
     if (result == 0 && init->listener >= 0) {
         close(channel);
         channel = result = await_start(&e, init->listener);
@@ -173,6 +159,6 @@ _Noreturn void init_run(struct init *init)
         process_reset_signals();
         process_execute(&e, process, program);
     }
-    sync_send_error(channel, &e); /* sync 2 or 4 */
+    sync_send_error(channel, &e); /* sync 1 or 3 */
     _exit(e.code == ENOENT ? 127 : 126);
 }

@@ -28,6 +28,14 @@ char *text_format(const char *format, ...)
     return text;
 }
 
+char *text_slice(const char *text, size_t size)
+{
+    char *slice = strndup(text, size);
+    if (slice == NULL)
+        abort();
+    return slice;
+}
+
 int fd_read_all(struct error *e, int fd, char **text, size_t limit)
 {
     size_t size = 0, room = 4096;
@@ -107,7 +115,7 @@ int file_replace_path(struct error *e, const char *path, const char *text)
 {
     const char *slash = strrchr(path, '/');
     cleanup_free char *parent =
-        slash == NULL ? text_format(".") : strndup(path, (size_t)(slash - path) + 1);
+        slash == NULL ? text_format(".") : text_slice(path, (size_t)(slash - path) + 1);
     cleanup_close int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set(e, errno, "open %s", parent);

@@ -12,6 +12,9 @@
 /* Formats into new memory; ends the process when there is none. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The first size bytes of a text, in new memory. */
+char *text_slice(const char *text, size_t size);
+
 /* Reads a whole file of at most limit bytes; NUL-terminated. */
 int file_read(struct error *e, const char *path, char **text, size_t limit);
 int fd_read_all(struct error *e, int fd, char **text, size_t limit);

@@ -10,6 +10,7 @@
 #include "sandbox.h"
 #include "unpack.h"
 
+#include <errno.h>
 #include <string.h>
 
 int job_sandbox_create(struct error *e, struct job *job)
@@ -35,7 +36,8 @@ int job_connect(struct error *e, struct job *job)
     int port = connect_local(e, (int)json_number(job->request, "port", 0));
     if (port < 0)
         return -1;
-    reply_result(job->connection, NULL);
+    if (reply_result(job->connection, NULL) < 0)
+        return err_set(e, EPIPE, "answer");
     connect_relay(job->connection, port, job->rest, job->rest_size);
     _exit(0);
 }

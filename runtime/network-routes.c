@@ -119,6 +119,8 @@ int routes_replace(struct error *e, int fd, json_object *routes)
     struct netlink_request r;
     cleanup_free struct route_list *present = calloc(1, sizeof *present);
     cleanup_free struct route_list *wanted = calloc(1, sizeof *wanted);
+    if (present == NULL || wanted == NULL)
+        return err_set(e, ENOMEM, "routes");
     wanted->count = json_count(routes, "");
     if (wanted->count > ROUTES_MAX)
         return err_set(e, 0, "more than %d routes", ROUTES_MAX);

@@ -212,6 +212,13 @@ static char **text_vector(json_object *process, const char *key, const char *ext
     return vector;
 }
 
+static void free_vector(char **vector)
+{
+    for (size_t i = 0; vector[i] != NULL; i++)
+        free(vector[i]);
+    free(vector);
+}
+
 /* The home directory of the user as the container's /etc/passwd has it. */
 static char *home_directory(uid_t uid)
 {
@@ -232,10 +239,13 @@ static char *home_directory(uid_t uid)
 
 int process_execute(struct error *e, json_object *process, const char *path)
 {
-    char *home = env_value(process, "HOME") == NULL ? home_directory(getuid()) : NULL;
+    cleanup_free char *home = env_value(process, "HOME") == NULL ? home_directory(getuid()) : NULL;
     char **args = text_vector(process, "args", NULL);
-    execve(path, args, text_vector(process, "env", home));
+    char **env = text_vector(process, "env", home);
+    execve(path, args, env);
     int code = errno;
+    free_vector(args);
+    free_vector(env);
     err_set(e, 0, "exec %s: %s", path,
             code == ENOEXEC  ? "exec format error"
             : code == ENOENT ? "no such file or directory"

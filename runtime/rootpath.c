@@ -56,9 +56,7 @@ int root_make_parent(struct error *e, int root_fd, const char *path, const char 
 {
     const char *slash = strrchr(path, '/');
     *name = slash == NULL ? path : slash + 1;
-    cleanup_free char *parent = strndup(path, slash == NULL ? 0 : (size_t)(slash - path));
-    if (parent == NULL)
-        return err_set(e, ENOMEM, "path");
+    cleanup_free char *parent = text_slice(path, slash == NULL ? 0 : (size_t)(slash - path));
     return root_make_dirs(e, root_fd, parent);
 }
 

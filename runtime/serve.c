@@ -18,11 +18,11 @@
 /* How long a client may take to read an error and go. */
 #define DRAIN_MAX_S 10
 
-void reply_result(int connection, json_object *result)
+int reply_result(int connection, json_object *result)
 {
     cleanup_free char *line =
         text_format("{\"result\":%s}\n", result == NULL ? "{}" : json_line(result));
-    (void)write_all(connection, line, strlen(line));
+    return write_all(connection, line, strlen(line));
 }
 
 void reply_error(int connection, const struct error *e)
@@ -123,7 +123,7 @@ static _Noreturn void job_main(int connection, const char *run_dir)
         reply_error(CONNECTION_FD, &e);
         drain(CONNECTION_FD);
     } else {
-        reply_result(CONNECTION_FD, job.result);
+        (void)reply_result(CONNECTION_FD, job.result);
     }
     _exit(result < 0);
 }
@@ -157,6 +157,8 @@ int serve(struct error *e, const char *run_dir, bool follows_stdin)
     if (signal(SIGCHLD, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return err_set(e, errno, "set signals");
     prctl(PR_SET_NAME, "mini-serve", 0, 0, 0);
+    if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
+        return err_set(e, errno, "tell the client");
     for (;;) {
         struct pollfd polls[2] = {{.fd = listener, .events = POLLIN},
                                   {.fd = follows_stdin ? 0 : -1, .events = POLLIN}};

@@ -35,7 +35,8 @@ const struct job_row *job_find(const char *verb);
  * that end. */
 int serve(struct error *e, const char *run_dir, bool follows_stdin);
 
-void reply_result(int connection, json_object *result);
+/* Returns -1 when the client has gone. */
+int reply_result(int connection, json_object *result);
 void reply_error(int connection, const struct error *e);
 
 #endif

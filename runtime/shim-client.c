@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "clean.h"
+#include "io.h"
 #include "json.h"
 
 #include <arpa/inet.h>
@@ -124,9 +125,9 @@ static void take_frame(struct shim *shim, struct client *client, char kind, cons
         take_input(shim, client, data, size);
         return;
     }
-    cleanup_free char *text = strndup(data, size);
+    cleanup_free char *text = text_slice(data, size);
     cleanup_json json_object *object = NULL;
-    if (text == NULL || json_parse(&e, text, &object) < 0) {
+    if (json_parse(&e, text, &object) < 0) {
         client->is_dead = true;
         return;
     }

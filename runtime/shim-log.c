@@ -51,7 +51,7 @@ static void remove_oldest(const struct log *log)
 {
     const char *slash = strrchr(log->path, '/');
     cleanup_free char *dir =
-        slash == NULL ? text_format(".") : strndup(log->path, (size_t)(slash - log->path) + 1);
+        slash == NULL ? text_format(".") : text_slice(log->path, (size_t)(slash - log->path) + 1);
     const char *base = slash == NULL ? log->path : slash + 1;
     for (;;) {
         cleanup_dir DIR *handle = opendir(dir);

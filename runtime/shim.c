@@ -116,7 +116,12 @@ _Noreturn void shim_request(int connection, const char *run_dir, json_object *re
         _exit(1);
     }
     json_object_object_add(answer, "warnings", json_object_get(shim.container.warnings));
-    reply_result(connection, answer);
+    if (reply_result(connection, answer) < 0) {
+        /* Who asked for it has given up, and nobody would ever delete it. */
+        kill(shim.main->pid, SIGKILL);
+        undo(&shim);
+        _exit(1);
+    }
     close(connection);
     json_object_put(answer);
     answer = NULL;

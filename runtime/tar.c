@@ -279,7 +279,7 @@ static int read_header(struct error *e, struct tar *tar, struct header *h)
 int tar_next(struct error *e, struct tar *tar, struct tar_entry *entry)
 {
     struct extended x = {0};
-    struct header h;
+    struct header h = {0};
     int result = take(e, tar, NULL, tar->left);
     tar->left = 0;
     while (result == 0 && (result = read_header(e, tar, &h)) == 1) {

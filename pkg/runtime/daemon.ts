@@ -16,10 +16,15 @@ import { connectUnix } from './unix-connect.ts';
 /** How long a request may take before it is given up. */
 const REQUEST_MAX_MS = 60_000;
 const CONNECT_RETRY_MS = 5;
-const CONNECT_MAX_MS = 10_000;
 /** An answer longer than this is refused. */
 const ANSWER_MAX_BYTES = 64 << 20;
 const NEWLINE = 10;
+/** What a request ends with when nobody answered it. */
+const UNANSWERED = ['ECONNRESET', 'EPIPE'];
+/** Verbs that may not be sent twice: the first may have been carried out. */
+const ONCE = ['create', 'run', 'start', 'kill', 'sandbox-create', 'connect'];
+/** Removing a large tree from a slow disk takes its time. */
+const SLOW_VERBS: Readonly<Record<string, number>> = { 'remove-tree': 1_800_000 };
 
 export interface DaemonOptions {
   readonly helper: string;
@@ -65,18 +70,28 @@ export class Daemon {
 
   /** Sends a request and resolves to its result. Rejects with RuntimeError. */
   async call(request: Request, signal?: AbortSignal): Promise<unknown> {
-    const { result, socket } = await this.open(request, signal);
-    socket.destroy();
-    return result;
+    try {
+      const { result, socket } = await this.open(request, signal);
+      socket.destroy();
+      return result;
+    } catch (error) {
+      const isUnanswered = error instanceof RuntimeError && UNANSWERED.includes(error.code);
+      if (!isUnanswered || ONCE.includes(request.verb)) throw error;
+      // The daemon was killed before it could pass the request on: nothing is lost by asking again.
+      const { result, socket } = await this.open(request, signal);
+      socket.destroy();
+      return result;
+    }
   }
 
   /** Sends a request and resolves to its result with the connection, for verbs that go on with raw bytes. */
   async open(request: Request, signal?: AbortSignal): Promise<Opened> {
     const socket = await this.begin(request, signal);
     try {
-      return await this.answer(socket, request.verb, signal);
+      return await this.answer(socket, request.verb, signal, SLOW_VERBS[request.verb]);
     } catch (error) {
       socket.destroy();
+      signal?.throwIfAborted();
       throw toRuntimeError(request.verb, error);
     }
   }
@@ -84,6 +99,7 @@ export class Daemon {
   /** Connects and sends the request line; the answer is still to come. */
   async begin(request: Request, signal?: AbortSignal): Promise<Socket> {
     const socket = await this.#connect(signal).catch((error: unknown) => {
+      signal?.throwIfAborted();
       throw toRuntimeError(`connect to runtime helper for ${request.verb}`, error);
     });
     socket.write(`${JSON.stringify(request)}\n`);
@@ -170,14 +186,15 @@ export class Daemon {
   }
 
   async #spawn(): Promise<void> {
-    const { helper, runDir, log, clock } = this.#options;
+    const { helper, runDir, log } = this.#options;
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     const child = spawn(helper, ['serve', '--run-dir', runDir, '--follow-stdin'], {
-      stdio: ['pipe', 'ignore', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
       detached: true,
     });
     this.#child = child;
-    const failed = new Promise<never>((_, reject) => {
+    child.stdin.on('error', () => undefined);
+    await new Promise<void>((resolve, reject) => {
       child.once('error', (cause) => {
         this.#child = undefined;
         reject(toRuntimeError(`start ${helper}`, cause));
@@ -187,33 +204,10 @@ export class Daemon {
         if (!this.#isClosed) log.warn('Runtime daemon ended', { code, signal });
         reject(new RuntimeError('EHELPER', `${helper} serve ended (${signal ?? code})`));
       });
+      // It says so once its socket has replaced that of a predecessor.
+      child.stdout.once('data', () => resolve());
     });
-    child.stdin?.on('error', () => undefined);
-    const done = new AbortController();
-    try {
-      await Promise.race([failed, this.#awaitSocket(done.signal)]);
-    } finally {
-      done.abort();
-      failed.catch(() => undefined);
-    }
-    log.debug('Started runtime daemon', { pid: child.pid, now: clock.now() });
-  }
-
-  async #awaitSocket(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const deadline = clock.now() + CONNECT_MAX_MS;
-    for (;;) {
-      try {
-        const socket = await connectUnix(this.#path, signal);
-        socket.on('error', () => undefined);
-        socket.destroy();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (clock.now() > deadline) throw toRuntimeError('connect to runtime daemon', error);
-        await sleep(CONNECT_RETRY_MS, signal, clock).catch(() => undefined);
-      }
-    }
+    log.debug('Started runtime daemon', { pid: child.pid });
   }
 }
 

@@ -107,6 +107,8 @@ export interface ContainerState {
   readonly startedAt?: string;
   /** Present when stopped; absent there = its shim died with the host. */
   readonly exit?: Exit;
+  /** After create and run: what the machine could not do (a missing cgroup controller), in words. */
+  readonly warnings?: readonly string[];
 }
 
 /** A live connection to a process's stdio. */
@@ -140,7 +142,10 @@ export interface Runtime {
   deleteSandbox(id: string): Promise<void>;
   listSandboxes(): Promise<readonly Sandbox[]>;
 
-  /** Makes the container under a new shim; its process waits before exec. */
+  /**
+   * Makes the container under a new shim; its process waits before exec. Given up by the signal, create and run may
+   * leave it when that came at the last moment: delete it with isForced.
+   */
   create(spec: CreateSpec, signal?: AbortSignal): Promise<ContainerState>;
   start(id: string): Promise<ContainerState>;
   /** create + start in one round trip. Rejects, and leaves nothing, when the program cannot be executed. */
@@ -185,7 +190,7 @@ export interface Runtime {
     }[],
   ): Promise<void>;
 
-  /** Calls `listener` once for each container exit, those that happened while nobody listened first. */
+  /** Calls `listener` once for each container exit (never an exec's), those that happened while nobody listened first. */
   onExit(listener: (exit: Exit) => void): () => void;
   /** Ends the connection to the daemon and the daemon; containers go on. */
   close(): Promise<void>;

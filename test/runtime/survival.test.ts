@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { silent } from '../../pkg/log/log.ts';
 import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
 import type { Exit } from '../../pkg/runtime/runtime.ts';
-import { suite } from '../harness/suite.ts';
+import { rejects, suite } from '../harness/suite.ts';
 import { createFixture, textOf } from './fixture.ts';
 
 /** The daemon: the process whose command names this run directory and whose name is its own. */
@@ -132,5 +132,17 @@ suite('runtime survival', ({ test, cleanup }) => {
       [['a', 6]],
     );
     assert.equal(readdirSync(join(runDir, 'exits')), []);
+  });
+
+  test("rejects with the signal's reason, and takes back what was made for nobody", async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const aborter = new AbortController();
+    const work = f.runtime.run(f.spec('a', ['sleep', '100']), aborter.signal);
+    aborter.abort(new Error('given up'));
+    assert.is(String(await rejects(work)), 'Error: given up');
+    await f.runtime.delete('a', { isForced: true });
+    await f.runtime.run(f.spec('a2', ['true']));
+    assert.is((await f.exit('a2')).exitCode, 0);
   });
 });
