@@ -5,6 +5,8 @@
 
 import { unavailable } from '../../pkg/api/errors.ts';
 import type { Node, Pod } from '../../pkg/api/generated/types.ts';
+import { createAdmissions } from '../../pkg/apiserver/admission/admissions.ts';
+import { createAuthorizer } from '../../pkg/apiserver/auth/authorizer.ts';
 import { createRegistry } from '../../pkg/apiserver/registry.ts';
 import { createApiServer } from '../../pkg/apiserver/server.ts';
 import type { Client } from '../../pkg/client/client.ts';
@@ -39,12 +41,18 @@ const LOG: Logger = process.env['MINI_TEST_LOG'] ? createLogger('debug') : silen
 export async function startControlPlane(): Promise<ControlPlane> {
   const store = openMemory({ clock: systemClock });
   const registry = createRegistry({ store, clock: systemClock });
+  const authorizer = createAuthorizer(registry);
   const server = createApiServer({
     registry,
     store,
     authenticator: { authenticate: () => Promise.resolve(SYSTEM) },
-    authorizer: { authorize: () => ({ isAllowed: true, reason: '' }) },
-    admissions: [],
+    authorizer,
+    admissions: createAdmissions({
+      authorizer,
+      rbac: authorizer.rbac,
+      serviceCidrs: ['10.43.0.0/16'],
+      now: () => Date.now(),
+    }),
     nodes: {
       connect(): never {
         throw unavailable('no node has a tunnel in this test');
@@ -62,6 +70,12 @@ export async function startControlPlane(): Promise<ControlPlane> {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: { name: 'default' },
+  });
+  // Pods need it; its controller runs in some tests only.
+  await client.create('serviceaccounts', {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default', namespace: 'default' },
   });
   const stopped: Promise<void>[] = [];
   return {

@@ -202,6 +202,8 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
   test('a silent node is marked, and its pods are replaced elsewhere', async () => {
     const plane = await start({ graceMs: 500 });
     const { client } = plane;
+    const metadata = { name: 'kube-node-lease' };
+    await client.create('namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata });
     const beat = async (name: string) => {
       const renewTime = new Date().toISOString().replace('Z', '000Z');
       const ref = { namespace: 'kube-node-lease', name };

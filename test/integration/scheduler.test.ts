@@ -1,7 +1,7 @@
 /** The scheduler on a real API server with the memory store: where pods go, and what users are told when they cannot. */
 
 import * as assert from 'uvu/assert';
-import type { Event, Node, Pod, PodSpec } from '../../pkg/api/generated/types.ts';
+import type { Event, Node, Pod, PodSpec, PriorityClass } from '../../pkg/api/generated/types.ts';
 import { suite } from '../harness/suite.ts';
 import { type ControlPlane, eventually, startControlPlane } from './control-plane.ts';
 
@@ -11,6 +11,19 @@ const SMALL = { cpu: '2', memory: '4Gi', pods: '10' };
 interface Wish extends Partial<PodSpec> {
   readonly cpu?: string;
   readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Makes a class of that priority and returns its name. */
+async function priorityOf({ client }: ControlPlane, value: number): Promise<string> {
+  const metadata = { name: `p${value}` };
+  const apiVersion = 'scheduling.k8s.io/v1';
+  await client.create<PriorityClass>('priorityclasses', {
+    apiVersion,
+    kind: 'PriorityClass',
+    metadata,
+    value,
+  });
+  return metadata.name;
 }
 
 async function createPod({ client }: ControlPlane, name: string, wish: Wish = {}): Promise<Pod> {
@@ -172,9 +185,11 @@ suite('scheduler', ({ test, cleanup }) => {
 
   test('takes the place of pods with lower priority', async () => {
     const plane = await start({ node1: SMALL });
-    await createPod(plane, 'low', { cpu: '1500m', priority: 1 });
+    const low = await priorityOf(plane, 1);
+    await createPod(plane, 'low', { cpu: '1500m', priorityClassName: low });
     await nodeOf(plane, 'low');
-    await createPod(plane, 'high', { cpu: '1500m', priority: 1000 });
+    const high = await priorityOf(plane, 1000);
+    await createPod(plane, 'high', { cpu: '1500m', priorityClassName: high });
     assert.is(await nodeOf(plane, 'high'), 'node1');
     const { items } = await plane.client.list<Pod>('pods', IN_DEFAULT);
     assert.equal(
@@ -185,11 +200,19 @@ suite('scheduler', ({ test, cleanup }) => {
 
   test('keeps the room it made for the pod that it was made for', async () => {
     const plane = await start({ node1: SMALL });
-    await createPod(plane, 'low', { cpu: '1500m', priority: 1, terminationGracePeriodSeconds: 1 });
+    await createPod(plane, 'low', {
+      cpu: '1500m',
+      priorityClassName: await priorityOf(plane, 1),
+      terminationGracePeriodSeconds: 1,
+    });
     await nodeOf(plane, 'low');
-    await createPod(plane, 'high', { cpu: '1500m', priority: 1000 });
+    const high = await priorityOf(plane, 1000);
+    await createPod(plane, 'high', { cpu: '1500m', priorityClassName: high });
+    const middle = await priorityOf(plane, 5);
     await Promise.all(
-      ['g1', 'g2', 'g3'].map((name) => createPod(plane, name, { cpu: '1', priority: 5 })),
+      ['g1', 'g2', 'g3'].map((name) =>
+        createPod(plane, name, { cpu: '1', priorityClassName: middle }),
+      ),
     );
     assert.is(await nodeOf(plane, 'high'), 'node1');
     for (const name of ['g1', 'g2', 'g3']) {
