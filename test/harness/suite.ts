@@ -31,6 +31,8 @@ export function suite(name: string, body: (declare: Declare) => void): void {
         undos = [];
         try {
           await withTimeout(run, { title, timeoutMs });
+        } catch (error) {
+          throw printable(error);
         } finally {
           for (const undo of undos.reverse()) await undo();
         }
@@ -45,6 +47,13 @@ export function suite(name: string, body: (declare: Declare) => void): void {
   });
   if (count === 0) throw new Error(`Suite "${name}" declares no tests`);
   inner.run();
+}
+
+/** uvu takes an error's `details` for text and breaks off the whole suite when it is an object (a StatusError's is). */
+function printable(error: unknown): unknown {
+  if (!(error instanceof Error) || !('details' in error)) return error;
+  if (typeof error.details === 'string' || error.details === undefined) return error;
+  return new Error(error.stack ?? error.message, { cause: error });
 }
 
 async function withTimeout(
