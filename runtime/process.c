@@ -194,6 +194,11 @@ int process_become(struct error *e, json_object *process, char **path)
         return -1;
     if (!is_inside && chdir(cwd) < 0)
         return err_set(e, errno, "chdir to cwd (\"%s\")", cwd);
+    /* A directory outside the root has no path. It could only be reached through an fd of the host.
+     */
+    cleanup_free char *inside = getcwd(NULL, 0);
+    if (inside == NULL || *inside != '/')
+        return err_set(e, 0, "cwd \"%s\" is outside the container", cwd);
     if (json_flag(process, "noNewPrivileges", false) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set(e, errno, "set no-new-privileges");
     return find_program(e, process, path);

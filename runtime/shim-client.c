@@ -11,17 +11,28 @@
 #include <string.h>
 #include <sys/socket.h>
 
+static void refuse(int fd)
+{
+    struct client client = {.fd = fd};
+    struct error e;
+    err_set(&e, EBUSY, "more than %d sessions with one container", CLIENTS_MAX);
+    client_answer_error(&client, &e);
+    buffer_free(&client.out);
+    close(fd);
+}
+
 void client_accept(struct shim *shim)
 {
     int fd = accept4(shim->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    struct client *client = calloc(1, sizeof *client);
-    if (client == NULL || shim->client_count >= CLIENTS_MAX) {
-        free(client);
-        close(fd);
+    if (shim->client_count >= CLIENTS_MAX) {
+        refuse(fd);
         return;
     }
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        abort();
     client->fd = fd;
     client->next = shim->clients;
     shim->clients = client;

@@ -236,4 +236,79 @@ suite('runtime container', ({ test, cleanup }) => {
     assert.match(lines[0] ?? '', /Operation not permitted/);
     assert.is(lines[1], 'ok');
   });
+
+  test('shares a pid namespace, and ends with its first process', async () => {
+    const f = await fixture();
+    const first = await f.runtime.run(
+      f.spec('a', ['sh', '-c', 'read x; exit 2'], { hasStdin: true }),
+    );
+    const session = await f.runtime.attach('a', { hasStdin: true });
+    const shared = (path: string) => [
+      { type: 'mount' },
+      { type: 'uts' },
+      { type: 'ipc' },
+      { type: 'network' },
+      { type: 'pid', path },
+    ];
+    const namespaces = shared(`/proc/${first.pid}/ns/pid`);
+    const { lines } = await f.runToEnd(
+      ['sh', '-c', 'cat /proc/1/cmdline | head -c 2; echo; echo $$'],
+      {
+        namespaces,
+      },
+    );
+    assert.is(lines[0], 'sh');
+    assert.ok(Number(lines[1]) > 1);
+    await f.runtime.run(f.spec('b', ['sleep', '100'], { namespaces }));
+    session.stdout.write('\n');
+    assert.is((await f.exit('a')).exitCode, 2);
+    assert.is((await f.exit('b')).exitCode, 137);
+  });
+
+  test('ends what a container left in the host pid namespace', async () => {
+    const f = await fixture();
+    const namespaces = ['mount', 'uts', 'ipc', 'network'].map((type) => ({ type }));
+    const script = 'sleep 100 >/dev/null 2>&1 & exit 0';
+    await f.runtime.run(f.spec('a', ['sh', '-c', script], { namespaces }));
+    await f.exit('a');
+    while ((await f.runtime.processes('a')).length > 0)
+      await new Promise((done) => setImmediate(done));
+    await f.runtime.delete('a');
+  });
+
+  for (const cwd of ['/proc/self/fd/3', '/proc/self/fd/7/../../..', '/proc/1/fd/5'])
+    test(`will not work in ${cwd}, a directory of the host`, async () => {
+      const f = await fixture();
+      const error = await rejects(f.runtime.run(f.spec('x', ['true'], { process: { cwd } })));
+      assert.match(String(error), /cwd|chdir/);
+    });
+
+  test("is refused the helper's own executable", async () => {
+    const f = await fixture();
+    await f.runtime.run(
+      f.spec('a', ['sh', '-c', 'until cat /proc/[2-9]*/exe >/dev/null; do :; done']),
+    );
+    const script = 'echo x > /proc/self/exe';
+    const session = await f.runtime.exec('a', {
+      execId: 'e',
+      args: ['sh', '-c', script],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: { uid: 0, gid: 0 },
+      hasTerminal: false,
+      hasStdin: false,
+    });
+    assert.ok((await session.exited).exitCode !== 0);
+    const again = await f.runtime.exec('a', {
+      execId: 'f',
+      args: ['/proc/self/exe', 'sh'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: { uid: 0, gid: 0 },
+      hasTerminal: false,
+      hasStdin: false,
+    });
+    await again.exited;
+    assert.is((await f.runtime.list()).length, 1);
+  });
 });
