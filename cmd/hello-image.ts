@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs';
 import type { ImageStore } from '../pkg/image/image-store.ts';
 
-export const HELLO_IMAGE = 'docker.io/mini/hello:latest';
+const HELLO_IMAGE = 'docker.io/mini/hello:latest';
 
 /** Imports it unless this node has it. */
 export async function importHello(images: ImageStore, archive: string): Promise<void> {

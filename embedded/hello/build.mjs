@@ -9,9 +9,9 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 
@@ -24,10 +24,21 @@ const USER = '65532:65532';
 const FLAGS = [
   '-std=gnu11',
   '-Os',
-  ...['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Wmissing-prototypes', '-Wstrict-prototypes'],
+  ...[
+    '-Wall',
+    '-Wextra',
+    '-Wshadow',
+    '-Wconversion',
+    '-Wmissing-prototypes',
+    '-Wstrict-prototypes',
+  ],
   '-Werror',
   ...['-static', '-nostdlib', '-ffreestanding', '-fno-pie', '-no-pie', '-s'],
-  ...['-fno-stack-protector', '-fno-asynchronous-unwind-tables', '-fno-tree-loop-distribute-patterns'],
+  ...[
+    '-fno-stack-protector',
+    '-fno-asynchronous-unwind-tables',
+    '-fno-tree-loop-distribute-patterns',
+  ],
   '-Wl,--build-id=none,-z,noexecstack',
 ];
 
