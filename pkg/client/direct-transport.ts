@@ -45,7 +45,7 @@ export function directTransport(handle: Handle, user: DirectUser): Transport {
       path: request.path,
       query: new URLSearchParams(request.query),
       headers: {
-        accept: 'application/json',
+        accept: request.accept ?? 'application/json',
         'content-type': request.contentType ?? 'application/json',
         'user-agent': user.name,
       },

@@ -46,6 +46,8 @@ export interface HttpTransportOptions {
 }
 
 export interface HttpTransport extends Transport {
+  /** The bytes of an answer as they come: logs, plain texts. Rejects with a StatusError when it is refused. */
+  stream(request: ApiRequest, signal?: AbortSignal): Promise<AsyncIterable<Buffer>>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -65,6 +67,7 @@ export function httpTransport(options: HttpTransportOptions): HttpTransport {
   return {
     request: (request, signal) => connection.request(request, signal),
     watch: (request, signal) => connection.watch(request, signal),
+    stream: (request, signal) => connection.stream(request, signal),
     close: () => connection.close(),
   };
 }
@@ -124,6 +127,12 @@ class Connection {
     }
   }
 
+  async stream(request: ApiRequest, signal = new AbortController().signal) {
+    const response = await this.#send(request, signal);
+    if ((response.statusCode ?? 500) >= 400) decodeAnswer(response, await bodyOf(response, signal));
+    return response;
+  }
+
   /** Sends to the current server, then to the others; only a connection that was never made is tried elsewhere. */
   async #send(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     let last: unknown;
@@ -168,12 +177,15 @@ class Connection {
     });
   }
 
-  #headers({ contentType = 'application/json' }: ApiRequest, payload: string | undefined) {
+  #headers(
+    { contentType = 'application/json', accept = 'application/json' }: ApiRequest,
+    payload: string | undefined,
+  ) {
     const { token, basic, userAgent = 'mini' } = this.#options;
     const bearer = typeof token === 'function' ? token() : token;
     const pair = basic && Buffer.from(`${basic.username}:${basic.password}`).toString('base64');
     return {
-      accept: 'application/json',
+      accept,
       'user-agent': userAgent,
       ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
       ...(pair ? { authorization: `Basic ${pair}` } : {}),

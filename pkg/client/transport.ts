@@ -13,6 +13,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Of the body; `application/json` when absent. A patch must name its own. */
   readonly contentType?: string;
+  /** The forms of the answer that are wanted, e.g. Tables; `application/json` when absent. */
+  readonly accept?: string;
 }
 
 export interface Transport {
