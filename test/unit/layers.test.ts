@@ -21,11 +21,6 @@ const MAY_IMPORT: Record<string, string[]> = {
   controllers: ['api', 'client', 'pki', 'log', 'wait'],
   scheduler: ['api', 'client', 'log', 'wait'],
   agent: ['api', 'client', 'engine', 'image', 'network', 'tunnel', 'pki', 'log', 'wait'],
-  proxy: ['api', 'client', 'network', 'log', 'wait'],
-  dns: ['api', 'client', 'log', 'wait'],
-  ingress: ['api', 'client', 'log', 'wait'],
-  docker: ['engine', 'image', 'network', 'log', 'wait'],
-  compose: ['api', 'client', 'engine', 'log', 'wait'],
   kubectl: ['api', 'client'],
 };
 /** The only folders that may import each of these modules. */
