@@ -76,7 +76,7 @@ export async function postJoin(options: PostJoinOptions): Promise<JoinAnswer> {
   const body: JoinRequest = {
     protocol: JOIN_PROTOCOL_VERSION,
     nodeName,
-    csr: createCsr(subject, key),
+    csr: await createCsr(subject, key),
     nodePassword,
     clock: now,
   };

@@ -111,7 +111,7 @@ function textData(object: ConfigMap | Secret | undefined): Readonly<Record<strin
 }
 
 /** `<NAME>_SERVICE_HOST` and so on of the namespace's services, and always of default/kubernetes. */
-export function serviceEnv(pod: Pod, services: readonly Service[]): ReadonlyMap<string, string> {
+function serviceEnv(pod: Pod, services: readonly Service[]): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   const isWanted = ({ metadata: { namespace, name } }: Service) =>
     (namespace === 'default' && name === 'kubernetes') ||

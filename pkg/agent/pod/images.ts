@@ -87,7 +87,7 @@ function text(error: unknown): string {
 const DOCKER_HUB = 'docker.io';
 
 /** The logins in the pod's pull secrets for the image's registry. Secrets that cannot be read are passed over. */
-export function credentialsFor(image: string, secrets: readonly Secret[]): readonly Credentials[] {
+function credentialsFor(image: string, secrets: readonly Secret[]): readonly Credentials[] {
   const registry = registryOf(image);
   const found: Credentials[] = [];
   for (const secret of secrets) {

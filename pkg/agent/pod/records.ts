@@ -7,7 +7,7 @@ import type { Container, Pod } from '../../api/generated/types.ts';
 import type { ContainerInfo, SandboxInfo } from '../../engine/engine.ts';
 import { ATTEMPT, CONTAINER_NAME, HASH } from './labels.ts';
 
-export interface Ended {
+interface Ended {
   readonly exitCode: number;
   readonly signal?: number;
   /** Completed, Error, OOMKilled, StartError or ContainerStatusUnknown. */

@@ -12,7 +12,6 @@ import type {
 } from '../../api/generated/types.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Waiting } from './decide.ts';
-import { restarts } from './decide.ts';
 import {
   type ContainerRecord,
   initContainers,
@@ -225,13 +224,4 @@ function areInitsDone(facts: StatusFacts, statuses: readonly ContainerStatus[]):
       ? statuses[index]?.started === true
       : state?.terminated?.exitCode === 0;
   });
-}
-
-/** Whether a container that ended will not come back. */
-export function isOver(
-  pod: Pod,
-  container: Container,
-  record: ContainerRecord | undefined,
-): boolean {
-  return record?.ended !== undefined && !restarts(pod, container, record);
 }

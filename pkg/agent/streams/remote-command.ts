@@ -4,7 +4,9 @@ import type { Readable, Writable } from 'node:stream';
 import type { Status } from '../../api/errors.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { describe } from '../../log/log.ts';
-import type { ExecSession, Stdio } from '../../runtime/runtime.ts';
+
+type ExecSession = Awaited<ReturnType<Engine['exec']>>;
+type Stdio = Awaited<ReturnType<Engine['attach']>>;
 
 export interface CommandOptions {
   readonly hasStdin: boolean;
@@ -42,7 +44,7 @@ export type CommandStatus =
 const SUCCESS: CommandStatus = { metadata: {}, status: 'Success' };
 
 /** How a command that ended with this code is told to the client. */
-export function exitStatus(exitCode: number): CommandStatus {
+function exitStatus(exitCode: number): CommandStatus {
   if (exitCode === 0) return SUCCESS;
   return {
     metadata: {},
@@ -53,7 +55,7 @@ export function exitStatus(exitCode: number): CommandStatus {
   };
 }
 
-export function errorStatus(error: unknown): CommandStatus {
+function errorStatus(error: unknown): CommandStatus {
   const message = `Internal error occurred: ${describe(error)}`;
   return { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 };
 }

@@ -20,7 +20,7 @@ import type { ExecSession, Exit, Stdio } from '../../../pkg/runtime/runtime.ts';
 
 const KNOWN = 'docker.io/library/known:1';
 
-export const knownImage: Image = {
+const knownImage: Image = {
   id: `sha256:${'a'.repeat(64)}`,
   tags: [KNOWN],
   digests: [],

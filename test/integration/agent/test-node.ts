@@ -32,7 +32,7 @@ export interface TestNode<E extends Engine = FakeEngine> {
   close(): Promise<void>;
 }
 
-export interface PodOptions {
+interface PodOptions {
   readonly containers?: readonly Partial<Container>[];
   readonly spec?: Partial<PodSpec>;
 }
@@ -163,7 +163,7 @@ function podOf(name: string, { containers = [{}], spec = {} }: PodOptions) {
 const WAIT_MS = 5000;
 
 /** Polls; only tests may. */
-export async function waitFor<T>(
+async function waitFor<T>(
   ask: () => Promise<T | undefined>,
   what: string,
   state: () => Promise<unknown> = () => Promise.resolve(undefined),

@@ -1,0 +1,156 @@
+/** The status of a pod, case by case. */
+
+import * as assert from 'uvu/assert';
+import type { Waiting } from '../../../../pkg/agent/pod/decide.ts';
+import type { ContainerRecord } from '../../../../pkg/agent/pod/records.ts';
+import { type StatusFacts, statusOf } from '../../../../pkg/agent/pod/status.ts';
+import type { Pod, PodStatus } from '../../../../pkg/api/generated/types.ts';
+import { suite } from '../../../harness/suite.ts';
+
+const NOW = Date.parse('2026-01-01T00:01:00Z');
+
+function podOf(status?: PodStatus): Pod {
+  const metadata = {
+    name: 'p',
+    namespace: 'n',
+    uid: 'u',
+    resourceVersion: '1',
+    creationTimestamp: '',
+    generation: 3,
+  };
+  const spec = {
+    containers: [
+      { name: 'a', image: 'i' },
+      { name: 'b', image: 'i' },
+    ],
+    restartPolicy: 'Always',
+  };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec, ...(status ? { status } : {}) };
+}
+
+function run(name: string, attempt: number, exitCode?: number): ContainerRecord {
+  const base = {
+    id: `${name}${attempt}`,
+    name,
+    attempt,
+    hash: '',
+    image: 'i',
+    imageId: 'sha256:1',
+  };
+  const startedAt = '2026-01-01T00:00:00.123456789Z';
+  if (exitCode === undefined) return { ...base, status: 'running', startedAt };
+  const ended = {
+    exitCode,
+    reason: exitCode === 0 ? 'Completed' : 'Error',
+    startedAt,
+    finishedAt: startedAt,
+  };
+  return { ...base, status: 'exited', startedAt, ended };
+}
+
+function status(records: readonly ContainerRecord[], more: Partial<StatusFacts> = {}): PodStatus {
+  const containers = Map.groupBy(records, ({ name }) => name);
+  const sandbox = { id: 's', labels: {}, createdAt: '', ip: '10.42.0.9', isReady: true };
+  return statusOf({
+    pod: podOf(),
+    view: { sandbox, containers },
+    waiting: new Map<string, Waiting>(),
+    hostIps: ['192.0.2.1'],
+    nowMs: NOW,
+    isReady: () => true,
+    isStarted: () => true,
+    isTerminating: false,
+    isFinished: false,
+    ...more,
+  });
+}
+
+const ready = ({ conditions }: PodStatus) => conditions?.find(({ type }) => type === 'Ready');
+
+suite('agent: status', ({ test }) => {
+  test('all running is Running and Ready; times have whole seconds', () => {
+    const made = status([run('a', 0), run('b', 0)]);
+    assert.is(made.phase, 'Running');
+    assert.is(ready(made)?.status, 'True');
+    assert.is(ready(made)?.observedGeneration, 3);
+    assert.is(made.observedGeneration, 3);
+    assert.is(made.containerStatuses?.[0]?.state?.running?.startedAt, '2026-01-01T00:00:00Z');
+  });
+
+  test('one that has not come to start keeps the pod Pending', () => {
+    const made = status([run('a', 0)]);
+    assert.is(made.phase, 'Pending');
+    assert.is(made.containerStatuses?.[1]?.state?.waiting?.reason, 'ContainerCreating');
+    assert.is(ready(made)?.message, 'containers with unready status: [b]');
+  });
+
+  test('one that crashes keeps the pod Running but not Ready', () => {
+    const waiting = new Map([['b', { reason: 'CrashLoopBackOff' }]]);
+    const made = status([run('a', 0), run('b', 2, 7), run('b', 1, 6)], { waiting });
+    assert.is(made.phase, 'Running');
+    assert.is(ready(made)?.reason, 'ContainersNotReady');
+    const [, b] = made.containerStatuses ?? [];
+    assert.is(b?.state?.waiting?.reason, 'CrashLoopBackOff');
+    assert.is(b?.lastState?.terminated?.exitCode, 7);
+    assert.is(b?.restartCount, 2);
+  });
+
+  test('while the newest run goes on, the one before is its last state', () => {
+    const made = status([run('a', 0), run('b', 1), run('b', 0, 5)]);
+    assert.is(made.containerStatuses?.[1]?.lastState?.terminated?.exitCode, 5);
+  });
+
+  test('a failed readiness probe and an unpassed startup probe are not ready', () => {
+    assert.is(
+      ready(status([run('a', 0), run('b', 0)], { isReady: (id) => id !== 'b0' }))?.status,
+      'False',
+    );
+    const starting = status([run('a', 0), run('b', 0)], { isStarted: () => false });
+    assert.is(starting.containerStatuses?.[0]?.started, false);
+    assert.is(ready(starting)?.status, 'False');
+  });
+
+  for (const [codes, phase] of [
+    [[0, 0], 'Succeeded'],
+    [[0, 1], 'Failed'],
+  ] as const) {
+    test(`finished with exit codes ${codes.join(' and ')} is ${phase}`, () => {
+      const made = status([run('a', 0, codes[0]), run('b', 0, codes[1])], { isFinished: true });
+      assert.is(made.phase, phase);
+      assert.is(ready(made)?.status, 'False');
+    });
+  }
+
+  test('a final phase, the start time and addresses never change again', () => {
+    const before = status([run('a', 0, 0), run('b', 0, 0)], { isFinished: true });
+    const after = status([], {
+      pod: podOf(before),
+      view: { sandbox: undefined, containers: new Map() },
+      isFinished: true,
+      nowMs: NOW + 100_000,
+    });
+    assert.is(after.phase, 'Succeeded');
+    assert.is(after.podIP, '10.42.0.9');
+    assert.is(after.startTime, before.startTime);
+    assert.equal(after.containerStatuses, before.containerStatuses);
+  });
+
+  test('lastTransitionTime moves only when the status does', () => {
+    const before = status([run('a', 0), run('b', 0)]);
+    const later = { pod: podOf(before), nowMs: NOW + 60_000 };
+    assert.is(
+      ready(status([run('a', 0), run('b', 0)], later))?.lastTransitionTime,
+      ready(before)?.lastTransitionTime,
+    );
+    assert.is(
+      ready(status([run('a', 0), run('b', 0, 1)], later))?.lastTransitionTime,
+      '2026-01-01T00:02:00Z',
+    );
+  });
+
+  test('conditions of others are kept', () => {
+    const other = { type: 'example.org/gate', status: 'True' };
+    const made = status([run('a', 0), run('b', 0)], { pod: podOf({ conditions: [other] }) });
+    assert.ok(made.conditions?.includes(other));
+  });
+});
