@@ -145,4 +145,17 @@ suite('runtime survival', ({ test, cleanup }) => {
     await f.runtime.run(f.spec('a2', ['true']));
     assert.is((await f.exit('a2')).exitCode, 0);
   });
+
+  test('rejects at once when the helper is missing or cannot serve', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const missing = createRuntime({ helper: '/no/such', runDir: join(f.dir, 'run5'), log: silent });
+    assert.match(String(await rejects(missing)), /ENOENT/);
+    const failing = createRuntime({
+      helper: '/bin/false',
+      runDir: join(f.dir, 'run6'),
+      log: silent,
+    });
+    assert.match(String(await rejects(failing)), /serve ended \(1\)/);
+  });
 });
