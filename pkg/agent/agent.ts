@@ -151,6 +151,9 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
   const podLogDir = options.podLogDir ?? join(dataDir, 'pods-logs');
   const paths: Paths = { dataDir, runDir, podLogDir };
   for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o755 });
+  // Volumes hold secrets and tokens: no other user of the host may look into them.
+  for (const path of [dataDir, runDir])
+    await mkdir(join(path, 'pods'), { recursive: true, mode: 0o750 });
   const tokens = new Tokens({ client, clock });
   return {
     ...made,
