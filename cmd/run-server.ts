@@ -44,7 +44,7 @@ export async function runServer(flags: Flags): Promise<number> {
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o755 });
   mkdirSync(settings.runDir, { recursive: true, mode: 0o755 });
   const removePidFile = writePidFile(settings.runDir, 'server');
-  const pki = loadPki(settings, flags.list('tls-san'));
+  const pki = await loadPki(settings, flags.list('tls-san'));
   const token = loadToken(settings.dataDir, pki, flags);
   const controlPlane = await startControlPlane({
     assets: findAssets(),
@@ -116,7 +116,7 @@ function readSettings(flags: Flags): Settings {
   };
 }
 
-function loadPki(settings: Settings, extraNames: readonly string[]): ServerPki {
+function loadPki(settings: Settings, extraNames: readonly string[]): Promise<ServerPki> {
   const names = [
     settings.nodeName,
     ...settings.nodeIps,

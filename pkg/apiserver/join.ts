@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dnsSubdomain } from '../api/names.ts';
 import type { Logger } from '../log/log.ts';
 import type { Authority } from '../pki/certificate.ts';
-import { parseCsr } from '../pki/csr.ts';
+import { parseCsr, type SigningRequest } from '../pki/csr.ts';
 import {
   CA_PATH,
   type ClusterSettings,
@@ -104,7 +104,7 @@ async function join(options: JoinOptions, message: IncomingMessage): Promise<Joi
   }
   authenticate(options, message, asked.nodeName);
   checkClock(asked, now());
-  const publicKey = checkedKey(asked);
+  const publicKey = await checkedKey(asked);
   const owner = await claimNodeName(registry, { ...asked, now: now() });
   if (owner === 'other') {
     throw new Refusal(
@@ -112,7 +112,7 @@ async function join(options: JoinOptions, message: IncomingMessage): Promise<Joi
       `The node name "${asked.nodeName}" is taken by another host. Give this host another name with --node-name, or remove the old node first: kubectl delete node ${asked.nodeName}`,
     );
   }
-  const certificate = issueLeaf(ca, {
+  const certificate = await issueLeaf(ca, {
     subject: subjectOf(asked.nodeName),
     publicKey,
     usages: ['client'],
@@ -176,13 +176,13 @@ function checkClock({ clock }: JoinRequest, now: number): void {
 }
 
 /** The key of the signing request, which must be for this node and nothing else. */
-function checkedKey({ nodeName, csr }: JoinRequest): Buffer {
+async function checkedKey({ nodeName, csr }: JoinRequest): Promise<Buffer> {
   const [problem] = dnsSubdomain(nodeName);
   if (problem)
     throw new Refusal('BadRequest', `The node name "${nodeName}" is not valid: ${problem}`);
-  let request: ReturnType<typeof parseCsr>;
+  let request: SigningRequest;
   try {
-    request = parseCsr(csr);
+    request = await parseCsr(csr);
   } catch (cause) {
     throw new Refusal('BadRequest', cause instanceof Error ? cause.message : String(cause));
   }

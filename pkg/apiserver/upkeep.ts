@@ -50,7 +50,7 @@ export interface KeepPkiOptions {
   /** What loadServerPki made at start. */
   readonly current: ServerPki;
   /** loadServerPki with the options of the start and the time of now. */
-  readonly load: () => ServerPki;
+  readonly load: () => Promise<ServerPki>;
   /** Called with new certificates; pass them to Listening.renew and into the kubeconfig. */
   readonly onRenewed: (pki: ServerPki) => void;
   readonly clock: Clock;
@@ -66,7 +66,7 @@ export async function keepPki(options: KeepPkiOptions): Promise<void> {
     await sleep(CERTIFICATE_CHECK_MS, signal, clock).catch(() => undefined);
     if (signal.aborted) return;
     try {
-      const pki = load();
+      const pki = await load();
       const isNew =
         pki.server.certificate !== server.certificate ||
         pki.admin.certificate !== admin.certificate;

@@ -1,43 +1,27 @@
-/**
- * Issues X.509 certificates with node:crypto alone, so that a start loads nothing more. Used by the server for
- * its own certificates and for those of nodes and users; reading and verifying is node:crypto's X509Certificate.
- */
+/** Issues X.509 certificates: the server's own, and those of nodes and users. Reading is node:crypto's X509Certificate. */
 
-import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { isIP, isIPv6 } from 'node:net';
-import {
-  bitString,
-  children,
-  DerError,
-  decode,
-  encode,
-  explicit,
-  integer,
-  octetString,
-  oid,
-  readBits,
-  sequence,
-  TAG,
-  time,
-} from './der.ts';
-import { encodeSubject, type Subject } from './name.ts';
-import { pemToDer, toPem } from './pem.ts';
+import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { Extension, JsonName, Name } from '@peculiar/x509';
 
-const OID = {
-  ecdsaSha256: '1.2.840.10045.4.3.2',
-  rsaSha256: '1.2.840.113549.1.1.11',
-  basicConstraints: '2.5.29.19',
-  keyUsage: '2.5.29.15',
-  extendedKeyUsage: '2.5.29.37',
-  subjectAltName: '2.5.29.17',
-  subjectKeyId: '2.5.29.14',
-  authorityKeyId: '2.5.29.35',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
-} as const;
+type Library = typeof import('./x509.ts');
+
+const SERIAL_BYTES = 16;
+/** WebCrypto's name of a curve by OpenSSL's. */
+const CURVES: Readonly<Record<string, string>> = {
+  prime256v1: 'P-256',
+  secp384r1: 'P-384',
+  secp521r1: 'P-521',
+};
 
 /** What a certificate may be used for. */
 type Usage = 'ca' | 'server' | 'client';
+
+/** CN is the user, each O a group. Source: Kubernetes' client certificate authentication. */
+export interface Subject {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+}
 
 /** A certificate and the key that it certifies. */
 export interface Authority {
@@ -57,27 +41,32 @@ export interface CertificateOptions {
 }
 
 /** Issues a certificate in PEM, signed by `issuer`; with a bare key instead it signs itself. */
-export function issueCertificate(
+export async function issueCertificate(
   options: CertificateOptions,
   issuer: Authority | { readonly key: KeyObject },
-): string {
-  const subject = encodeSubject(options.subject);
-  const algorithm = signatureAlgorithm(issuer.key);
-  const serial = randomBytes(16);
-  serial[0] = (serial[0] ?? 0) & 0x7f;
-  const issuerKey = spkiOf(issuer.key);
-  const body = sequence(
-    explicit(0, integer(Buffer.of(2))),
-    integer(serial),
-    algorithm,
-    'certificate' in issuer ? subjectOf(issuer.certificate) : subject,
-    sequence(time(options.notBefore), time(options.notAfter)),
+): Promise<string> {
+  const x509 = await import('./x509.ts');
+  const subject = jsonName(options.subject);
+  const parent = 'certificate' in issuer ? issuerOf(x509, issuer.certificate) : undefined;
+  const serial = randomBytes(SERIAL_BYTES);
+  // Positive and of full length: RFC 5280 4.1.2.2.
+  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
+  const made = await x509.X509CertificateGenerator.create({
+    serialNumber: serial.toString('hex'),
     subject,
-    options.publicKey,
-    explicit(3, sequence(...extensions(options, issuerKey))),
-  );
-  const signature = sign('sha256', body, issuer.key);
-  return toPem('CERTIFICATE', sequence(body, algorithm, bitString(signature)));
+    issuer: parent?.name ?? subject,
+    notBefore: new Date(options.notBefore),
+    notAfter: new Date(options.notAfter),
+    publicKey: options.publicKey,
+    signingKey: webKey(issuer.key),
+    signingAlgorithm: signingAlgorithm(issuer.key),
+    extensions: await extensions(x509, {
+      ...options,
+      issuerKeyId: parent?.keyId,
+      issuerKey: spkiOf(issuer.key),
+    }),
+  });
+  return `${made.toString('pem')}\n`;
 }
 
 /** SubjectPublicKeyInfo of a private or public key. */
@@ -86,79 +75,71 @@ export function spkiOf(key: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
-/** The AlgorithmIdentifier with which this key signs here: always SHA-256. */
-export function signatureAlgorithm(key: KeyObject): Buffer {
-  if (key.asymmetricKeyType === 'ec') return sequence(oid(OID.ecdsaSha256));
-  if (key.asymmetricKeyType === 'rsa') return sequence(oid(OID.rsaSha256), encode(TAG.null));
+/** How this key signs here: always with SHA-256. */
+export function signingAlgorithm(key: KeyObject) {
+  const hash = 'SHA-256';
+  if (key.asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash };
+  const namedCurve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  if (key.asymmetricKeyType === 'ec' && namedCurve) return { name: 'ECDSA', namedCurve, hash };
   throw new Error(`Cannot sign certificates with a key of type ${key.asymmetricKeyType}`);
 }
 
-/** A GeneralNames value of DNS names and IP addresses. */
-function encodeAltNames(names: readonly string[]): Buffer {
-  return sequence(
-    ...names.map((name) =>
-      isIP(name) ? encode(0x87, ipBytes(name)) : encode(0x82, Buffer.from(name, 'latin1')),
-    ),
-  );
+/** The key as WebCrypto has it, for signing (private) or verifying (public). */
+export function webKey(key: KeyObject): CryptoKey {
+  return key.toCryptoKey(signingAlgorithm(key), true, [key.type === 'private' ? 'sign' : 'verify']);
 }
 
-function extensions(options: CertificateOptions, issuerKey: Buffer): Buffer[] {
-  const { usages, altNames = [] } = options;
+/** A subject as the library takes it, organizations first as openssl prints them. */
+export function jsonName({ commonName, organizations }: Subject): JsonName {
+  return [...organizations.map((name) => ({ O: [name] })), { CN: [commonName] }];
+}
+
+/** The issuer's own subject and key identifier, as they stand in its certificate, so that chains match. */
+function issuerOf(x509: Library, pem: string): { name: Name; keyId: string | undefined } {
+  const parsed = new x509.X509Certificate(pem);
+  return {
+    name: parsed.subjectName,
+    keyId: parsed.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId,
+  };
+}
+
+async function extensions(
+  x509: Library,
+  options: CertificateOptions & {
+    readonly issuerKey: Buffer;
+    readonly issuerKeyId: string | undefined;
+  },
+): Promise<Extension[]> {
+  const { usages, altNames = [], publicKey, issuerKey, issuerKeyId } = options;
   const isCa = usages.includes('ca');
+  const flags = x509.KeyUsageFlags;
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
   const purposes = [
-    ...(usages.includes('server') ? [oid(OID.serverAuth)] : []),
-    ...(usages.includes('client') ? [oid(OID.clientAuth)] : []),
+    ...(usages.includes('server') ? [serverAuth] : []),
+    ...(usages.includes('client') ? [clientAuth] : []),
   ];
   return [
-    extension(
-      OID.keyUsage,
-      isCa ? bitString(Buffer.of(0x86), 1) : bitString(Buffer.of(0xa0), 5),
+    new x509.KeyUsagesExtension(
+      isCa
+        ? flags.digitalSignature | flags.keyCertSign | flags.cRLSign
+        : flags.digitalSignature | flags.keyEncipherment,
       true,
     ),
-    extension(
-      OID.basicConstraints,
-      isCa ? sequence(encode(TAG.boolean, Buffer.of(0xff))) : sequence(),
-      true,
-    ),
-    extension(OID.subjectKeyId, octetString(keyId(options.publicKey))),
-    extension(OID.authorityKeyId, sequence(encode(0x80, keyId(issuerKey)))),
-    ...(purposes.length > 0 ? [extension(OID.extendedKeyUsage, sequence(...purposes))] : []),
-    ...(altNames.length > 0 ? [extension(OID.subjectAltName, encodeAltNames(altNames))] : []),
+    new x509.BasicConstraintsExtension(isCa, undefined, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    issuerKeyId === undefined
+      ? await x509.AuthorityKeyIdentifierExtension.create(issuerKey)
+      : new x509.AuthorityKeyIdentifierExtension(issuerKeyId),
+    ...(purposes.length > 0 ? [new x509.ExtendedKeyUsageExtension(purposes)] : []),
+    ...(altNames.length > 0
+      ? [
+          new x509.SubjectAlternativeNameExtension(
+            altNames.map((value) => ({
+              type: isIP(value) ? ('ip' as const) : ('dns' as const),
+              value,
+            })),
+          ),
+        ]
+      : []),
   ];
-}
-
-function extension(type: string, value: Buffer, isCritical = false): Buffer {
-  const critical = isCritical ? [encode(TAG.boolean, Buffer.of(0xff))] : [];
-  return sequence(oid(type), ...critical, octetString(value));
-}
-
-/** RFC 5280 4.2.1.2: the SHA-1 of the key's bits names it; it secures nothing. */
-function keyId(spki: Buffer): Buffer {
-  const [, bits] = children(decode(spki));
-  return createHash('sha1').update(readBits(bits)).digest();
-}
-
-/** The issuer's own subject, byte for byte, so that chains match. */
-function subjectOf(pem: string): Buffer {
-  const [body] = children(decode(pemToDer(pem, 'CERTIFICATE')));
-  const fields = children(body);
-  const hasVersion = fields[0]?.tag === 0xa0;
-  const subject = fields[hasVersion ? 5 : 4];
-  if (!subject) throw new DerError('certificate has no subject');
-  return subject.raw;
-}
-
-function ipBytes(address: string): Buffer {
-  if (!isIPv6(address)) return Buffer.from(address.split('.').map(Number));
-  const [head = '', tail = ''] = address.toLowerCase().replace(/%.*$/, '').split('::');
-  const left = head ? head.split(':').flatMap(groupBytes) : [];
-  const right = tail ? tail.split(':').flatMap(groupBytes) : [];
-  const gap = new Array<number>(Math.max(16 - left.length - right.length, 0)).fill(0);
-  return Buffer.from([...left, ...gap, ...right]);
-}
-
-function groupBytes(group: string): number[] {
-  if (group.includes('.')) return group.split('.').map(Number);
-  const value = Number.parseInt(group, 16);
-  return [value >> 8, value & 0xff];
 }

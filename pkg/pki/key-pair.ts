@@ -50,10 +50,10 @@ export function keyToPem(key: KeyObject): string {
 }
 
 /** Makes a CA that signs itself. */
-export function createAuthority(commonName: string, now: number): Authority {
+export async function createAuthority(commonName: string, now: number): Promise<Authority> {
   const key = newKey();
   const from = Math.max(now, EARLIEST_MS);
-  const certificate = issueCertificate(
+  const certificate = await issueCertificate(
     {
       subject: { commonName, organizations: [] },
       publicKey: spkiOf(key),
@@ -72,10 +72,10 @@ export type LeafOptions = Pick<CertificateOptions, 'subject' | 'usages' | 'altNa
 };
 
 /** Issues a leaf for somebody else's public key. Valid since the CA is, so that clocks may differ. */
-export function issueLeaf(
+export async function issueLeaf(
   ca: Authority,
   options: LeafOptions & { readonly publicKey: Buffer },
-): string {
+): Promise<string> {
   const caParsed = new X509Certificate(ca.certificate);
   const from = Math.max(options.now, EARLIEST_MS);
   const wanted = from + (options.lifetimeMs ?? LEAF_LIFETIME_MS);
@@ -90,9 +90,9 @@ export function issueLeaf(
 }
 
 /** Makes a key and issues its certificate. */
-export function createKeyPair(ca: Authority, options: LeafOptions): KeyPair {
+export async function createKeyPair(ca: Authority, options: LeafOptions): Promise<KeyPair> {
   const key = newKey();
-  const certificate = issueLeaf(ca, { ...options, publicKey: spkiOf(key) });
+  const certificate = await issueLeaf(ca, { ...options, publicKey: spkiOf(key) });
   return { certificate, key: keyToPem(key) };
 }
 

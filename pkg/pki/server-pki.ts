@@ -51,9 +51,9 @@ export interface ServerPki {
 }
 
 /** Loads what is there, makes what is missing, renews what is due. Throws on damaged files, naming them. */
-export function loadServerPki(options: ServerPkiOptions): ServerPki {
+export async function loadServerPki(options: ServerPkiOptions): Promise<ServerPki> {
   const { dir, now } = options;
-  const ca = loadAuthority(dir, now);
+  const ca = await loadAuthority(dir, now);
   const domain = options.clusterDomain ?? 'cluster.local';
   const names = [
     ...FIXED_NAMES,
@@ -61,28 +61,27 @@ export function loadServerPki(options: ServerPkiOptions): ServerPki {
     ...LOCAL_NAMES,
     ...options.names,
   ];
-  return {
-    ca,
-    server: loadLeaf(pathsOf(dir, 'serving-kube-apiserver'), ca, {
+  const [server, admin] = await Promise.all([
+    loadLeaf(pathsOf(dir, 'serving-kube-apiserver'), ca, {
       subject: { commonName: 'kube-apiserver', organizations: [] },
       usages: ['server'],
       altNames: [...new Set(names)],
       now,
     }),
-    admin: loadLeaf(pathsOf(dir, 'client-admin'), ca, {
+    loadLeaf(pathsOf(dir, 'client-admin'), ca, {
       subject: { commonName: ADMIN_USER, organizations: [ADMIN_GROUP] },
       usages: ['client'],
       now,
     }),
-    serviceAccountKey: loadServiceAccountKey(join(dir, 'service.key')),
-  };
+  ]);
+  return { ca, server, admin, serviceAccountKey: loadServiceAccountKey(join(dir, 'service.key')) };
 }
 
 function pathsOf(dir: string, name: string): KeyPairPaths {
   return { certificate: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
 }
 
-function loadAuthority(dir: string, now: number): Authority {
+async function loadAuthority(dir: string, now: number): Promise<Authority> {
   const paths = pathsOf(dir, 'server-ca');
   const found = readKeyPair(paths);
   if (found) {
@@ -93,19 +92,19 @@ function loadAuthority(dir: string, now: number): Authority {
     }
     return { certificate: found.certificate, key: createPrivateKey(found.key) };
   }
-  const made = createAuthority('mini-ca', now);
+  const made = await createAuthority('mini-ca', now);
   writeKeyPair(paths, { certificate: made.certificate, key: keyToPem(made.key) });
   return made;
 }
 
 type Leaf = Parameters<typeof createKeyPair>[1];
 
-function loadLeaf(paths: KeyPairPaths, ca: Authority, options: Leaf): KeyPair {
+async function loadLeaf(paths: KeyPairPaths, ca: Authority, options: Leaf): Promise<KeyPair> {
   const found = readKeyPair(paths);
   if (found && isUsable(found, ca, options)) return found;
   // Addresses that an earlier start knew stay: clients may still use them.
   const altNames = [...new Set([...(options.altNames ?? []), ...(found ? altNamesOf(found) : [])])];
-  const made = createKeyPair(ca, { ...options, altNames });
+  const made = await createKeyPair(ca, { ...options, altNames });
   writeKeyPair(paths, made);
   return made;
 }

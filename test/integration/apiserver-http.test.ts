@@ -23,14 +23,14 @@ const POD = {
 
 async function start() {
   const now = Date.now();
-  const ca = createAuthority('test-ca', now);
-  const serving = createKeyPair(ca, {
+  const ca = await createAuthority('test-ca', now);
+  const serving = await createKeyPair(ca, {
     subject: { commonName: 'mini', organizations: [] },
     usages: ['server'],
     altNames: ['127.0.0.1'],
     now,
   });
-  const client = createKeyPair(ca, {
+  const client = await createKeyPair(ca, {
     subject: { commonName: 'alice', organizations: ['dev', 'ops'] },
     usages: ['client'],
     altNames: [],

@@ -157,7 +157,7 @@ suite('client over HTTP', ({ test, cleanup }) => {
   });
 
   test('a kubeconfig leads to the server over TLS with a client certificate', async () => {
-    const ca = createAuthority('test-ca', Date.now());
+    const ca = await createAuthority('test-ca', Date.now());
     const make = (commonName: string, usage: 'server' | 'client') =>
       createKeyPair(ca, {
         subject: { commonName, organizations: ['testers'] },
@@ -165,7 +165,7 @@ suite('client over HTTP', ({ test, cleanup }) => {
         altNames: usage === 'server' ? ['127.0.0.1'] : [],
         now: Date.now(),
       });
-    const pair = make('mini', 'server');
+    const pair = await make('mini', 'server');
     const seen: (string | undefined)[] = [];
     const store = openMemory({ clock: systemClock });
     cleanup(() => store.close());
@@ -182,7 +182,7 @@ suite('client over HTTP', ({ test, cleanup }) => {
     const text = formatKubeconfig({
       server: `https://127.0.0.1:${port}`,
       ca: ca.certificate,
-      client: make('alice', 'client'),
+      client: await make('alice', 'client'),
     });
     await writeFile(path, text);
     const { transport, context } = loadKubeconfig({ paths: ['/nonexistent', path] });

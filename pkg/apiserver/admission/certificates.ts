@@ -34,11 +34,11 @@ export function certificates(authorizer: Authorizer): Admission {
 }
 
 /** Notes who asks, whatever the body says, and refuses certificates for system:masters. */
-function requested(
+async function requested(
   { user, name }: AdmissionRequest,
   csr: CertificateSigningRequest,
-): CertificateSigningRequest {
-  if (csr.spec.signerName === CLIENT_SIGNER && asksForMasters(csr.spec.request)) {
+): Promise<CertificateSigningRequest> {
+  if (csr.spec.signerName === CLIENT_SIGNER && (await asksForMasters(csr.spec.request))) {
     throw forbidden(
       RESOURCE,
       name || csr.metadata.name,
@@ -58,10 +58,11 @@ function requested(
   };
 }
 
-function asksForMasters(request: string): boolean {
+async function asksForMasters(request: string): Promise<boolean> {
   try {
     const pem = Buffer.from(request, 'base64').toString();
-    return parseCsr(pem).subject.organizations.includes(MASTERS);
+    const { subject } = await parseCsr(pem);
+    return subject.organizations.includes(MASTERS);
   } catch {
     return false; // A request that cannot be read is refused by validation, or by its signer.
   }

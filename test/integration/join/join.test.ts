@@ -37,7 +37,7 @@ suite('join', ({ test, cleanup }) => {
   async function serve() {
     const dir = scratch();
     const state = { now: Date.now(), seen: [] as string[] };
-    const pki = loadServerPki({ dir, names: [], now: state.now });
+    const pki = await loadServerPki({ dir, names: [], now: state.now });
     const tokens = loadServerTokens({ dir, ca: pki.ca.certificate });
     const registry = memoryRegistry();
     const handlers = createJoinHandlers({

@@ -41,7 +41,7 @@ suite('join/node', ({ test, cleanup }) => {
   async function startServer() {
     const dir = mkdtempSync(join(tmpdir(), 'mini-node-'));
     const now = () => systemClock.now();
-    const pki = loadServerPki({ dir: join(dir, 'tls'), names: [], now: now() });
+    const pki = await loadServerPki({ dir: join(dir, 'tls'), names: [], now: now() });
     const tokens = loadServerTokens({ dir, ca: pki.ca.certificate });
     const store = openMemory();
     const registry = createRegistry({ store, clock: systemClock });
@@ -203,7 +203,7 @@ suite('join/node', ({ test, cleanup }) => {
 
   test('a node whose certificate has expired is told so', async () => {
     const server = await startServer();
-    const pair = createKeyPair(server.ca, {
+    const pair = await createKeyPair(server.ca, {
       subject: { commonName: 'system:node:a', organizations: ['system:nodes'] },
       usages: ['client'],
       now: Date.UTC(2026, 0, 2),

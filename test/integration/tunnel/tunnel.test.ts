@@ -22,7 +22,7 @@ import type { Session } from '../../../pkg/tunnel/session.ts';
 import { suite } from '../../harness/suite.ts';
 
 const now = Date.now();
-const ca = createAuthority('test-ca', now);
+const ca = await createAuthority('test-ca', now);
 const leaf = (commonName: string, organizations: string[], usage: 'client' | 'server') =>
   createKeyPair(ca, {
     subject: { commonName, organizations },
@@ -30,9 +30,9 @@ const leaf = (commonName: string, organizations: string[], usage: 'client' | 'se
     ...(usage === 'server' ? { altNames: ['kubernetes'] } : {}),
     now,
   });
-const serverPair = leaf('kube-apiserver', [], 'server');
-const nodePair = leaf('system:node:a', ['system:nodes'], 'client');
-const adminPair = leaf('admin', ['system:masters'], 'client');
+const serverPair = await leaf('kube-apiserver', [], 'server');
+const nodePair = await leaf('system:node:a', ['system:nodes'], 'client');
+const adminPair = await leaf('admin', ['system:masters'], 'client');
 
 function tlsOf(pair: { certificate: string; key: string }) {
   return { ca: ca.certificate, cert: pair.certificate, key: pair.key };
@@ -264,7 +264,7 @@ suite('tunnel over TLS', ({ test, cleanup }) => {
   });
 
   test('a server of another CA gets no session', async () => {
-    const other = createAuthority('other', now);
+    const other = await createAuthority('other', now);
     const { port, nodes } = await serve((_message, response) => response.end());
     const messages: unknown[] = [];
     await new Promise<void>((resolve) => {

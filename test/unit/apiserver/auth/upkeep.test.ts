@@ -68,7 +68,7 @@ suite('apiserver/upkeep', ({ test, cleanup }) => {
       },
     };
     const load = () => loadServerPki({ dir, names: ['a'], now: nowMs });
-    const current = load();
+    const current = await load();
     const abort = new AbortController();
     const renewed = Promise.withResolvers<ServerPki>();
     const onRenewed = (pki: ServerPki) => {
