@@ -25,7 +25,7 @@ export interface TestNode<E extends Engine = FakeEngine> {
   /** Ends the agent as a crash would, as far as the engine is concerned, and starts another. */
   restart(): Promise<void>;
   createPod(name: string, options?: PodOptions): Promise<Pod>;
-  /** The pod once `isDone` holds; rejects with its state after 5 s. */
+  /** The pod once `isDone` holds; rejects with its state after WAIT_MS. */
   podWhen(name: string, isDone: (pod: Pod) => boolean): Promise<Pod>;
   goneWhen(name: string): Promise<void>;
   events(name: string): Promise<readonly Event[]>;
@@ -160,7 +160,7 @@ function podOf(name: string, { containers = [{}], spec = {} }: PodOptions) {
   };
 }
 
-const WAIT_MS = 5000;
+const WAIT_MS = 9000;
 
 /** Polls; only tests may. */
 async function waitFor<T>(
