@@ -40,7 +40,7 @@ export interface Sandbox {
   readonly namespaces: Readonly<Record<string, string>>;
 }
 
-export interface LogTarget {
+interface LogTarget {
   /** File that receives CRI log lines (`<RFC3339Nano> <stdout|stderr> <F|P> <text>`). */
   readonly path: string;
   readonly maxBytes: number;
@@ -49,7 +49,7 @@ export interface LogTarget {
 }
 
 /** The root file system, mounted inside the container's own mount namespace, so that nothing is left on the host. */
-export interface OverlayRoot {
+interface OverlayRoot {
   /** Topmost first. */
   readonly lower: readonly string[];
   readonly upper: string;

@@ -285,6 +285,7 @@ suite('runtime container', ({ test, cleanup }) => {
 
   test("is refused the helper's own executable", async () => {
     const f = await fixture();
+    const before = readFileSync(f.helper);
     await f.runtime.run(
       f.spec('a', ['sh', '-c', 'until cat /proc/[2-9]*/exe >/dev/null; do :; done']),
     );

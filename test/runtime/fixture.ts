@@ -158,7 +158,7 @@ function makeRootfs(dir: string): string {
 const CAPABILITIES = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_NET_BIND_SERVICE'];
 
 /** The mounts that engines give every container. */
-export const MOUNTS = [
+const MOUNTS = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
   {
     destination: '/dev',
