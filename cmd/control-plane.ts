@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { createAdmissions } from '../pkg/apiserver/admission/admissions.ts';
 import { createAuthenticator } from '../pkg/apiserver/auth/authenticator.ts';
 import { createAuthorizer } from '../pkg/apiserver/auth/authorizer.ts';
+import { bootstrapCluster } from '../pkg/apiserver/auth/bootstrap/cluster.ts';
 import { createOidcHandlers } from '../pkg/apiserver/auth/oidc.ts';
+import type { Rbac } from '../pkg/apiserver/auth/rbac.ts';
 import { createReviewAnswerers } from '../pkg/apiserver/auth/reviews.ts';
 import { createAccountTokens } from '../pkg/apiserver/auth/service-account-tokens.ts';
 import { createTokenAnswerer } from '../pkg/apiserver/auth/token-request.ts';
@@ -27,7 +29,6 @@ import { openSqlite } from '../pkg/store/sqlite.ts';
 import { systemClock } from '../pkg/wait/clock.ts';
 import { startActors } from './actors.ts';
 import { type Assets, KUBERNETES_VERSION, VERSION } from './assets.ts';
-import { bootstrapObjects } from './bootstrap-objects.ts';
 
 export interface ControlPlaneOptions {
   readonly assets: Assets;
@@ -41,8 +42,8 @@ export interface ControlPlaneOptions {
   readonly clusterDomain: string;
   /** Secrets that join a node, by user of the token. */
   readonly passwords: Readonly<Record<string, string>>;
-  /** URLs under which agents reach this server. */
-  readonly servers: readonly string[];
+  /** Addresses at which agents and pods reach this server. */
+  readonly addresses: readonly string[];
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -50,6 +51,8 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly port: number;
   readonly api: ApiServer;
+  /** New connections use these certificates. */
+  renew(pki: ServerPki): void;
   /** Ends what the signal does not: call it after the signal aborted. */
   close(): Promise<void>;
 }
@@ -68,8 +71,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(assets.store ? { bundle: assets.store } : {}),
   });
   const registry = createRegistry({ store, clock: systemClock });
-  const { api, nodes } = createServer(options, store, registry);
-  await bootstrapObjects(registry, { serviceCidr: options.serviceCidr, port: options.port });
+  const { api, nodes, rbac } = createServer(options, store, registry);
+  await bootstrapCluster({
+    registry,
+    serviceCidr: options.serviceCidr,
+    addresses: options.addresses,
+    port: options.port,
+  });
+  void keepUp({ store, registry, rbac, clock: systemClock, log, signal });
   const listening = await api.listen({ host: options.host, port: options.port, tls: tlsOf(pki) });
   startActors({
     api,
@@ -82,6 +91,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     port: listening.port,
     api,
+    renew: (renewed) => listening.renew(tlsOf(renewed)),
     async close() {
       nodes.close();
       await listening.close();
@@ -94,6 +104,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 interface Wired {
   readonly api: ApiServer;
   readonly nodes: NodeSessions;
+  readonly rbac: Rbac;
 }
 
 function createServer(
@@ -101,7 +112,7 @@ function createServer(
   store: Backend,
   registry: StoredRegistry,
 ): Wired {
-  const { pki, log, signal } = options;
+  const { pki, log } = options;
   const now = () => systemClock.now();
   const signer = createTokenSigner({ ...pki.serviceAccountKey, now });
   const audiences = [signer.issuer];
@@ -148,8 +159,7 @@ function createServer(
     ],
     upgradeHandlers: [nodeUpgradeHandler(nodes)],
   });
-  void keepUp({ store, registry, rbac: authorizer.rbac, clock: systemClock, log, signal });
-  return { api, nodes };
+  return { api, nodes, rbac: authorizer.rbac };
 }
 
 function clusterSettings({
@@ -157,8 +167,10 @@ function clusterSettings({
   serviceCidr,
   clusterDns,
   clusterDomain,
-  servers,
+  addresses,
+  port,
 }: ControlPlaneOptions) {
+  const servers = addresses.map((ip) => `https://${ip.includes(':') ? `[${ip}]` : ip}:${port}`);
   return { clusterCidr, serviceCidr, clusterDns, clusterDomain, servers };
 }
 

@@ -32,6 +32,7 @@ import { type Shutdown, shutdownSignal } from './shutdown.ts';
 const CONNECT_PATH = '/v1-mini/connect';
 /** Requests of the agent's client are HTTP inside the tunnel; the host name in them is never resolved. */
 const TUNNEL_URL = 'http://kubernetes';
+const HTTP_UNAUTHORIZED = 401;
 const REGISTRIES = '/etc/mini/registries.yaml';
 
 /** Runs until a signal ends it; resolves to the exit code. */
@@ -89,6 +90,9 @@ async function runNode(run: NodeRun): Promise<void> {
     onSession: (session) => {
       serveNode(session, agent.promise);
       connected.resolve();
+    },
+    onRefused: ({ status }) => {
+      if (status === HTTP_UNAUTHORIZED) void credentials.rejoin();
     },
   });
   const transport = httpTransport({

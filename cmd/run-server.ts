@@ -3,13 +3,15 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { parseRange } from '../pkg/apiserver/admission/address-range.ts';
+import { keepPki } from '../pkg/apiserver/upkeep.ts';
 import { createLogger, type Level } from '../pkg/log/log.ts';
 import { readIfPresent, writePrivateFile } from '../pkg/pki/file.ts';
 import { formatKubeconfig } from '../pkg/pki/kubeconfig.ts';
 import { loadServerPki, type ServerPki } from '../pkg/pki/server-pki.ts';
-import { caHash, formatToken, newPassword, parseToken } from '../pkg/pki/token.ts';
+import { loadServerTokens, type ServerTokens } from '../pkg/pki/server-tokens.ts';
+import { systemClock } from '../pkg/wait/clock.ts';
 import { findAssets } from './assets.ts';
-import { firstAddress } from './bootstrap-objects.ts';
 import { type Flags, UserError } from './command.ts';
 import { startControlPlane } from './control-plane.ts';
 import { defaultNodeIp, defaultNodeName } from './node-defaults.ts';
@@ -19,7 +21,6 @@ import { superviseAgent } from './supervise-agent.ts';
 
 /** The tenth service address answers DNS, as in k3s. */
 const DNS_ADDRESS = 10;
-const TOKEN_USER = 'server';
 
 interface Settings {
   readonly dataDir: string;
@@ -44,8 +45,9 @@ export async function runServer(flags: Flags): Promise<number> {
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o755 });
   mkdirSync(settings.runDir, { recursive: true, mode: 0o755 });
   const removePidFile = writePidFile(settings.runDir, 'server');
-  const pki = await loadPki(settings, flags.list('tls-san'));
-  const token = loadToken(settings.dataDir, pki, flags);
+  const load = () => loadPki(settings, flags.list('tls-san'));
+  const pki = await load();
+  const tokens = loadTokens(settings.dataDir, pki, flags);
   const controlPlane = await startControlPlane({
     assets: findAssets(),
     dataDir: settings.dataDir,
@@ -56,13 +58,24 @@ export async function runServer(flags: Flags): Promise<number> {
     serviceCidr: settings.serviceCidr,
     clusterDns: settings.clusterDns,
     clusterDomain: flags.text('cluster-domain'),
-    passwords: passwords(token, flags),
-    servers: settings.nodeIps.map((ip) => `https://${ip}:${settings.port}`),
+    passwords: tokens.passwords,
+    addresses: settings.nodeIps,
     log,
     signal: stopping.signal,
   });
   const url = settings.localUrl(controlPlane.port);
   writeKubeconfig(flags, url, pki);
+  void keepPki({
+    current: pki,
+    load,
+    onRenewed: (renewed) => {
+      controlPlane.renew(renewed);
+      writeKubeconfig(flags, url, renewed);
+    },
+    clock: systemClock,
+    log,
+    signal: stopping.signal,
+  });
   log.info('Server answers', {
     url,
     kubeconfig: flags.text('write-kubeconfig'),
@@ -73,7 +86,7 @@ export async function runServer(flags: Flags): Promise<number> {
     : superviseAgent({
         flags,
         url,
-        token,
+        token: tokens.token,
         nodeName: settings.nodeName,
         nodeIps: settings.nodeIps,
         log,
@@ -92,8 +105,9 @@ function readSettings(flags: Flags): Settings {
   const serviceCidr = flags.text('service-cidr');
   const host = flags.text('bind-address');
   try {
-    firstAddress(serviceCidr);
-    firstAddress(flags.text('cluster-cidr'));
+    for (const cidr of [serviceCidr, flags.text('cluster-cidr')]) {
+      if (parseRange(cidr).size < DNS_ADDRESS) throw new Error(`${cidr} has too few addresses`);
+    }
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error));
   }
@@ -111,7 +125,7 @@ function readSettings(flags: Flags): Settings {
     host,
     port: flags.number('https-listen-port'),
     serviceCidr,
-    clusterDns: flags.optional('cluster-dns') ?? firstAddress(serviceCidr, DNS_ADDRESS),
+    clusterDns: flags.optional('cluster-dns') ?? parseRange(serviceCidr).at(DNS_ADDRESS),
     localUrl: (port) => `https://${local.includes(':') ? `[${local}]` : local}:${port}`,
   };
 }
@@ -120,28 +134,27 @@ function loadPki(settings: Settings, extraNames: readonly string[]): Promise<Ser
   const names = [
     settings.nodeName,
     ...settings.nodeIps,
-    firstAddress(settings.serviceCidr),
+    parseRange(settings.serviceCidr).at(1),
     ...extraNames,
   ];
   if (settings.host !== '0.0.0.0' && settings.host !== '::') names.push(settings.host);
   return loadServerPki({ dir: join(settings.dataDir, 'server', 'tls'), names, now: Date.now() });
 }
 
-/** The token under which nodes join: as given, as an earlier start left it, or a new one. Kept in server/node-token. */
-function loadToken(dataDir: string, pki: ServerPki, flags: Flags): string {
-  const path = join(dataDir, 'server', 'node-token');
-  const given = flags.optional('token') ?? readTokenFile(flags);
-  const kept = readIfPresent(path)?.trim();
-  const password = given === undefined ? undefined : passwordOf(given);
-  const token =
-    password === undefined && kept
-      ? kept
-      : formatToken({
-          caHash: caHash(pki.ca.certificate),
-          secret: { kind: 'password', user: TOKEN_USER, password: password ?? newPassword() },
-        });
-  if (token !== kept) writePrivateFile(path, `${token}\n`);
-  return token;
+/** The tokens under which nodes join: as given, as an earlier start left them, or new ones. */
+function loadTokens(dataDir: string, pki: ServerPki, flags: Flags): ServerTokens {
+  const token = flags.optional('token') ?? readTokenFile(flags);
+  const agentToken = flags.optional('agent-token');
+  try {
+    return loadServerTokens({
+      dir: join(dataDir, 'server'),
+      ca: pki.ca.certificate,
+      ...(token === undefined ? {} : { token }),
+      ...(agentToken === undefined ? {} : { agentToken }),
+    });
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function readTokenFile(flags: Flags): string | undefined {
@@ -150,21 +163,6 @@ function readTokenFile(flags: Flags): string | undefined {
   const text = readIfPresent(path)?.trim();
   if (!text) throw new UserError(`Token file ${path} does not exist or is empty`);
   return text;
-}
-
-/** A plain secret is a password; a whole token brings its own. */
-function passwordOf(token: string): string {
-  if (!token.includes('::')) return token;
-  const { secret } = parseToken(token);
-  if (secret.kind !== 'password')
-    throw new UserError('A server cannot be started with a bootstrap token: it is for agents');
-  return secret.password;
-}
-
-function passwords(token: string, flags: Flags): Record<string, string> {
-  const server = passwordOf(token);
-  const agentToken = flags.optional('agent-token');
-  return { [TOKEN_USER]: server, node: agentToken === undefined ? server : passwordOf(agentToken) };
 }
 
 function writeKubeconfig(flags: Flags, server: string, pki: ServerPki): void {

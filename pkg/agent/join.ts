@@ -22,6 +22,8 @@ import {
 
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 10_000;
+/** A certificate that the server does not accept is replaced at most this often. */
+const REJOIN_INTERVAL_MS = 60_000;
 /** How long after a failed renewal the next attempt comes; renewal begins months before the end. */
 const RENEWAL_RETRY_MS = 60 * 60_000;
 
@@ -50,6 +52,11 @@ export interface NodeCredentials {
   readonly cluster: ClusterSettings;
   /** Renews the certificate whenever it is due, until the signal aborts. Never rejects. */
   keepRenewed(): Promise<void>;
+  /**
+   * Joins again with the token of the start, when the server does not accept the certificate any more. Without a
+   * token it only says so. Never rejects; calls that come too soon after another do nothing.
+   */
+  rejoin(): Promise<void>;
 }
 
 /** Joins, or takes up where the last run stopped. Throws JoinError when that cannot work without a person. */
@@ -57,7 +64,7 @@ export async function joinCluster(options: JoinOptions): Promise<NodeCredentials
   const token = options.token === undefined ? undefined : parseOrRefuse(options.token);
   const stored = usable(options, token);
   const first = stored ?? (await joinWithToken(options, token));
-  return credentialsOf(options, first);
+  return credentialsOf(options, { first, token });
 }
 
 function parseOrRefuse(text: string): JoinToken {
@@ -156,9 +163,15 @@ function throwIfFinal(error: unknown, signal: AbortSignal): void {
   if (!(error instanceof JoinError) || error.code !== 'Unreachable') throw error;
 }
 
-function credentialsOf(options: JoinOptions, first: StoredCredentials): NodeCredentials {
+interface Start {
+  readonly first: StoredCredentials;
+  readonly token: JoinToken | undefined;
+}
+
+function credentialsOf(options: JoinOptions, { first, token }: Start): NodeCredentials {
   const { clock = systemClock, signal, log } = options;
   let current = first;
+  let rejoinedMs = Number.NEGATIVE_INFINITY;
   return {
     nodeName: options.nodeName,
     tls: () => ({ ca: current.ca, cert: current.certificate, key: current.key }),
@@ -179,6 +192,23 @@ function credentialsOf(options: JoinOptions, first: StoredCredentials): NodeCred
           log.warn('Renewing the node certificate failed', { error: describe(error) });
           await sleep(RENEWAL_RETRY_MS, signal, clock).catch(() => undefined);
         }
+      }
+    },
+    async rejoin() {
+      if (clock.now() - rejoinedMs < REJOIN_INTERVAL_MS) return;
+      rejoinedMs = clock.now();
+      if (!token) {
+        log.error(
+          'The server does not accept the certificate of this node; start the agent with --token to join again',
+        );
+        return;
+      }
+      try {
+        // The cluster is known: it must be the same one, whatever the token says of it.
+        const caHashed = { ...token, caHash: caHash(current.ca) };
+        current = await joinWithToken({ ...options, unreachableMs: 0 }, caHashed);
+      } catch (error) {
+        if (!signal.aborted) log.error('Joining again failed', { error: describe(error) });
       }
     },
   };
