@@ -236,4 +236,48 @@ suite('join', ({ test, cleanup }) => {
     await running;
     assert.is(state.seen.at(-1), '/v1-mini/join');
   });
+
+  test('a refused node joins again by its token, seldom, and only in its own cluster', async () => {
+    const { url, tokens, pki, state } = await serve();
+    const dataDir = scratch();
+    const credentials = await node(url, { token: tokens.token, dataDir });
+    const before = credentials.tls().cert;
+    await Promise.all([credentials.rejoin(), credentials.rejoin()]);
+    assert.is.not(credentials.tls().cert, before);
+    const joins = () => state.seen.filter((line) => line.startsWith('/v1-mini/join')).length;
+    assert.is(joins(), 2);
+    assert.is((await node(url, { dataDir })).tls().cert, credentials.tls().cert);
+    const other = await serve();
+    const moved = await joinCluster({
+      servers: [other.url],
+      // Without a hash it trusts the first answer, but never a second cluster.
+      token: tokens.token.split('::')[1] ?? '',
+      nodeName: 'a',
+      dataDir,
+      log: silent,
+      signal: new AbortController().signal,
+      env: {},
+    });
+    await moved.rejoin();
+    assert.is(moved.tls().ca, pki.ca.certificate);
+    assert.equal(other.state.seen, ['/cacerts']);
+  });
+
+  test('a refused node without a token says that it needs one', async () => {
+    const { url, tokens } = await serve();
+    const dataDir = scratch();
+    const { tls } = await node(url, { token: tokens.token, dataDir });
+    const errors: string[] = [];
+    const credentials = await joinCluster({
+      servers: [url],
+      nodeName: 'a',
+      dataDir,
+      log: { ...silent, error: (message) => void errors.push(message) },
+      signal: new AbortController().signal,
+      env: {},
+    });
+    await credentials.rejoin();
+    assert.match(errors.join(), /start the agent with --token to join again/);
+    assert.equal(credentials.tls(), tls());
+  });
 });
