@@ -11,7 +11,8 @@ import { DEFAULT_KUBECONFIG } from './server-flags.ts';
 export const KUBECONFIG_FLAG: Flag = {
   name: 'kubeconfig',
   value: 'file',
-  help: `kubeconfig (default: KUBECONFIG, else ${DEFAULT_KUBECONFIG}, else ~/.kube/config)`,
+  help: `kubeconfig; when absent KUBECONFIG, else ${DEFAULT_KUBECONFIG}, else ~/.kube/config`,
+  isLocal: true,
 };
 
 export interface Cluster {

@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 
 export const licensesCommand: Command = {
   name: 'licenses',
+  group: 'Other:',
   summary: 'Print the licences of mini and of all it carries',
   async run() {
     process.stdout.write(readFileSync(findAssets().notices, 'utf8'));

@@ -1,30 +1,25 @@
-/** Entry point: the table of sub-commands, exit codes and the one place where an unexpected error is printed. */
+/** Entry point: commander's program, exit codes, and the one place where an error is printed. */
 
 import { Command as Commander, CommanderError } from 'commander';
 import { describe } from '../pkg/log/log.ts';
-import { agentCommand } from './agent.ts';
+import { addCommand, fileKeysOf } from './add-command.ts';
 import { KUBERNETES_VERSION, VERSION } from './assets.ts';
-import { addCommand, type Command, UserError } from './command.ts';
-import { downCommand } from './down.ts';
-import { imageCommand } from './image.ts';
-import { licensesCommand } from './licenses.ts';
-import { serverCommand } from './server.ts';
-import { tokenCommand } from './token.ts';
-import { upCommand } from './up.ts';
-import { versionCommand } from './version.ts';
+import { UsageError, UserError } from './command.ts';
+import { COMMANDS } from './commands.ts';
 
-const COMMANDS: readonly Command[] = [
-  upCommand,
-  downCommand,
-  serverCommand,
-  agentCommand,
-  tokenCommand,
-  imageCommand,
-  versionCommand,
-  licensesCommand,
-];
-
+const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
+const HELP_WIDTH = 120;
+
+/** What to do about errors of the system, by their code. */
+const MENDS: Readonly<Record<string, string>> = {
+  EACCES: 'run it as root, or name directories of your own (--data-dir, --run-dir)',
+  EPERM: 'run it as root',
+  EROFS: 'that file system is read-only: name another directory',
+  ENOSPC: 'that disk is full: free some space',
+  EDQUOT: 'the quota of that disk is used up: free some space',
+  EMFILE: 'too many open files: raise the limit (ulimit -n)',
+};
 
 async function main(argv: readonly string[]): Promise<void> {
   // `mini … | head` closes our output early; that is no error.
@@ -32,20 +27,10 @@ async function main(argv: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  const program = new Commander('mini')
-    .description('A Kubernetes-compatible cluster with its own container runtime in one executable')
-    .version(
-      `mini ${VERSION} (Kubernetes v${KUBERNETES_VERSION})`,
-      '-v, --version',
-      'print the version',
-    )
-    .showHelpAfterError('(run with --help for usage)')
-    .enablePositionalOptions()
-    .exitOverride();
-  for (const command of COMMANDS) {
-    addCommand(program, command, (code) => {
-      process.exitCode = code;
-    });
+  const program = createProgram();
+  if (argv.length === 0) {
+    program.outputHelp();
+    return;
   }
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -54,13 +39,42 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
+function createProgram(): Commander {
+  const program = new Commander('mini')
+    .description('A Kubernetes-compatible cluster with its own container runtime in one executable')
+    .version(
+      `mini ${VERSION} (Kubernetes v${KUBERNETES_VERSION})`,
+      '-v, --version',
+      'print the version',
+    )
+    .helpOption('-h, --help', 'show help')
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? HELP_WIDTH, HELP_WIDTH) })
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'mini: ')),
+    })
+    .showHelpAfterError('(run with --help for usage)')
+    .enablePositionalOptions()
+    .exitOverride();
+  const finish = (code: number) => {
+    process.exitCode = code;
+  };
+  const fileKeys = fileKeysOf(COMMANDS);
+  for (const command of COMMANDS) addCommand(program, command, { finish, fileKeys });
+  return program;
+}
+
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  const isExpected = error instanceof UserError || process.env['MINI_DEBUG'] === undefined;
-  process.stderr.write(
-    `mini: ${isExpected || !(error instanceof Error) ? describe(error) : error.stack}\n`,
-  );
-  return 1;
+  const isDebugging = process.env['MINI_DEBUG'] !== undefined && error instanceof Error;
+  process.stderr.write(`mini: ${isDebugging ? error.stack : describe(error)}\n`);
+  if (error instanceof UsageError) {
+    process.stderr.write('(run with --help for usage)\n');
+    return EXIT_USAGE;
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const mend = error instanceof UserError ? undefined : MENDS[code];
+  if (mend) process.stderr.write(`(${mend})\n`);
+  return EXIT_ERROR;
 }
 
 void main(process.argv.slice(2));

@@ -18,6 +18,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 
 export const tokenCommand: Command = {
   name: 'token',
+  group: 'Administration:',
   summary: 'Manage tokens with which nodes join',
   commands: [
     {
@@ -28,11 +29,14 @@ export const tokenCommand: Command = {
         {
           name: 'ttl',
           value: 'duration',
-          help: 'how long it is good, e.g. 30m, 24h, 7d; 0 = for ever',
+          help: 'how long it is good, such as 30m, 24h, 7d; 0 = for ever',
           default: '24h',
+          isLocal: true,
+          check: isDuration,
         },
-        { name: 'description', value: 'text', help: 'what it is for' },
+        { name: 'description', value: 'text', help: 'what it is for', isLocal: true },
       ],
+      examples: '  mini token create --ttl 1h --description "rack 2"',
       run: (flags) => withCluster(flags, (cluster) => create(cluster, flags)),
     },
     {
@@ -52,7 +56,7 @@ export const tokenCommand: Command = {
 };
 
 async function create({ client }: Cluster, flags: Flags): Promise<number> {
-  const ttlMs = durationMs(flags.text('ttl'));
+  const ttlMs = durationMs(flags.text('ttl')) ?? 0;
   const description = flags.optional('description');
   const { id, secret, object } = newBootstrapSecret({
     now: Date.now(),
@@ -102,11 +106,15 @@ async function remove({ client }: Cluster, ids: readonly string[]): Promise<numb
   return 0;
 }
 
-function durationMs(text: string): number {
+function isDuration(text: string): string | undefined {
+  return durationMs(text) === undefined
+    ? 'it must be a number with s, m, h or d, such as 24h, or 0'
+    : undefined;
+}
+
+function durationMs(text: string): number | undefined {
   if (text === '0') return 0;
-  const match = /^(\d+)([smhd])$/.exec(text);
-  const unit = UNITS_MS[match?.[2] ?? ''];
-  if (!match || unit === undefined)
-    throw new UserError(`--ttl ${text}: it must be a number with s, m, h or d, such as 24h, or 0`);
-  return Number(match[1]) * unit;
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitMs = UNITS_MS[unit];
+  return unitMs === undefined ? undefined : Number(count) * unitMs;
 }

@@ -5,6 +5,7 @@ import { SERVER_FLAGS } from './server-flags.ts';
 
 export const upCommand: Command = {
   name: 'up',
+  group: 'Cluster:',
   summary: 'Start a server in the background with a sample and say how to use it',
   description:
     'Starts `mini server` in the background unless it runs, deploys a sample and waits until it answers. Takes the flags of `mini server`.',

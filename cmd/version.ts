@@ -5,15 +5,17 @@ import type { Command } from './command.ts';
 
 export const versionCommand: Command = {
   name: 'version',
+  group: 'Other:',
   summary: 'Print the version',
   flags: [
     {
       name: 'output',
       short: 'o',
       value: 'format',
-      help: 'text or json',
+      help: 'form of the output',
       default: 'text',
       choices: ['text', 'json'],
+      isLocal: true,
     },
   ],
   async run(flags) {
