@@ -16,13 +16,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { leaks } from './leaks.ts';
+import { leaksOf, machineNetwork } from './leaks.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
 const MINI = resolve('dist/mini');
 /** Where the executable lays itself out, once for all hosts. */
 const UNPACK_DIR = resolve('.cache/unpacked');
 const BOOT_TIMEOUT_MS = 10_000;
+const LEAK_ATTEMPTS = 20;
+const LEAK_WAIT_MS = 100;
 const PREFIX = '10.99.0';
 
 export interface Output {
@@ -58,7 +60,7 @@ export class Switch {
   readonly #namespace = `mini-${this.#id}-sw`;
   readonly #dir = mkdtempSync(join(tmpdir(), 'mini-hosts-'));
   readonly #hosts: Host[] = [];
-  readonly #before = leaks();
+  readonly #before = machineNetwork();
 
   constructor() {
     sh('ip', 'netns', 'add', this.#namespace);
@@ -82,11 +84,21 @@ export class Switch {
     return host;
   }
 
+  #left(): string[] {
+    const network = machineNetwork().filter((line) => !this.#before.includes(line));
+    return [...leaksOf([`mini-${this.#id}-`, this.#dir]), ...network];
+  }
+
   async close(): Promise<void> {
     for (const host of this.#hosts) await host.remove();
     sh('ip', 'netns', 'delete', this.#namespace);
     rmSync(this.#dir, { recursive: true, force: true });
-    const left = leaks().filter((leak) => !this.#before.includes(leak));
+    let left = this.#left();
+    // The kernel takes a moment to remove what it has let go.
+    for (let attempt = 0; left.length > 0 && attempt < LEAK_ATTEMPTS; attempt++) {
+      await new Promise((next) => setTimeout(next, LEAK_WAIT_MS));
+      left = this.#left();
+    }
     if (left.length > 0) throw new Error(`Left behind on the machine:\n${left.join('\n')}`);
   }
 }

@@ -1,32 +1,55 @@
-/** What a run may leave on the machine: processes, mounts, namespaces, cgroups, interfaces, nftables. */
+/** What tests may leave on the machine: processes, mounts, namespaces, cgroups, interfaces, routes, nftables. */
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** One line each, the same line again while it stays: compare the lists before and after. */
-export function leaks(): string[] {
-  return [...processes(), ...mounts(), ...cgroups(), ...network()];
+/** What carries one of these marks (names, directories), one line each: processes, mounts, namespaces, cgroups. */
+export function leaksOf(marks: readonly string[]): string[] {
+  const all = [
+    ...processes(),
+    ...mounts(),
+    ...cgroups(),
+    ...lines('namespace', text('ip', 'netns', 'list')),
+  ];
+  return all.filter((leak) => marks.some((mark) => leak.includes(mark)));
+}
+
+/** The network of the machine itself, which no test host may change: compare before and after. */
+export function machineNetwork(): string[] {
+  return [
+    ...lines('interface', text('ip', '-o', '-br', 'link')),
+    ...lines('route', text('ip', 'route')),
+    ...lines('nftables', text('nft', 'list', 'tables')),
+  ];
 }
 
 function processes(): string[] {
-  const found: string[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      if (/mini-runtime|dist\/mini|unpacked\/\w+\/mini|cmd\/main\.ts/.test(command))
-        found.push(`process ${entry} ${command}`);
-    } catch {
-      // It ended meanwhile.
-    }
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(
+      (pid) =>
+        `process ${pid} ${readProc(pid, 'cmdline').replaceAll('\0', ' ').trim()} in ${groupsOf(pid)}`,
+    );
+}
+
+/** The groups of a process, of which a test host's carry its name. */
+function groupsOf(pid: string): string {
+  return [
+    ...new Set([...readProc(pid, 'cgroup').matchAll(/:([^:\n]*)$/gm)].map((match) => match[1])),
+  ].join(' ');
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // It ended meanwhile.
   }
-  return found;
 }
 
 function mounts(): string[] {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .filter((line) => /mini/.test(line))
     .map((line) => `mount ${line}`);
 }
 
@@ -43,23 +66,17 @@ function cgroups(): string[] {
   return found;
 }
 
-function network(): string[] {
-  const text = (command: string, ...args: string[]) => {
-    try {
-      return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    } catch {
-      return ''; // The program is not on this machine, so nothing of it can be left.
-    }
-  };
-  const lines = (kind: string, output: string) =>
-    output
-      .split('\n')
-      .filter((line) => line.trim() !== '')
-      .map((line) => `${kind} ${line.trim()}`);
-  return [
-    ...lines('namespace', text('ip', 'netns', 'list')).filter((line) => line.includes('mini')),
-    ...lines('interface', text('ip', '-o', '-br', 'link')),
-    ...lines('route', text('ip', 'route')),
-    ...lines('nftables', text('nft', 'list', 'tables')),
-  ];
+function text(command: string, ...args: string[]): string {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return ''; // The program is not on this machine, so nothing of it can be left.
+  }
+}
+
+function lines(kind: string, output: string): string[] {
+  return output
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => `${kind} ${line.trim()}`);
 }
