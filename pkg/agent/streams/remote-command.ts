@@ -128,14 +128,26 @@ async function connect(stdio: Stdio, io: CommandIo): Promise<void> {
   ]);
 }
 
+/** Resolves when all of `from` has been sent, or one of the two has broken off. */
 function copy(from: NodeJS.ReadableStream, to: Writable | undefined): Promise<void> {
   return new Promise((resolve) => {
-    from.once('end', resolve);
-    from.once('error', () => resolve());
-    from.once('close', () => resolve());
+    const finish = () => (to ? flush(to).then(resolve) : resolve());
+    from.once('end', finish);
+    from.once('error', finish);
+    from.once('close', finish);
     if (to) {
       to.on('error', () => from.resume());
       from.pipe(to, { end: false });
     } else from.resume();
+  });
+}
+
+/** Resolves when what was written has been sent: the status that follows must not overtake it. */
+function flush(to: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    to.once('error', () => resolve());
+    to.once('close', resolve);
+    if (to.closed || to.destroyed) resolve();
+    else to.end(resolve);
   });
 }
