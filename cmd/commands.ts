@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { downCommand } from './down.ts';
 import { imageCommand } from './image.ts';
+import { kubectlCommand } from './kubectl.ts';
 import { licensesCommand } from './licenses.ts';
 import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   checkCommand,
   tokenCommand,
   imageCommand,
+  kubectlCommand,
   versionCommand,
   licensesCommand,
   completionCommand(() => COMMANDS),

@@ -6,6 +6,7 @@ import { addCommand, fileKeysOf } from './add-command.ts';
 import { KUBERNETES_VERSION, VERSION } from './assets.ts';
 import { UsageError, UserError } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { argumentsOf } from './kubectl.ts';
 
 const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
@@ -77,4 +78,4 @@ function report(error: unknown): number {
   return EXIT_ERROR;
 }
 
-void main(process.argv.slice(2));
+void main(argumentsOf(process.argv0, process.argv.slice(2)));

@@ -1,0 +1,29 @@
+/** The --dry-run flag: nothing is sent (client), or the server is told not to keep what it answers (server). */
+
+import type { Arguments } from './arguments.ts';
+import type { FlagSpec } from './flag.ts';
+
+export const DRY_RUN_FLAG: FlagSpec = {
+  name: 'dry-run',
+  type: 'text',
+  default: 'none',
+  bare: 'client',
+  choices: ['none', 'client', 'server'],
+  help: 'If client, only print the object that would be sent. If server, submit the request without persisting the resource.',
+};
+
+/** Query parameters of the flag. */
+export function dryRunQuery(args: Arguments): Record<string, string> {
+  return args.text('dry-run') === 'server' ? { dryRun: 'All' } : {};
+}
+
+export function isClientDryRun(args: Arguments): boolean {
+  return args.text('dry-run') === 'client';
+}
+
+/** What kubectl puts after a message. */
+export function dryRunSuffix(args: Arguments): string {
+  const mode = args.text('dry-run');
+  if (mode === 'client') return ' (dry run)';
+  return mode === 'server' ? ' (server dry run)' : '';
+}

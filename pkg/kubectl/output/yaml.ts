@@ -1,0 +1,42 @@
+/** YAML of JSON values as Go's yaml.v2 writes it, on which kubectl's output rests: keys in its order, its quotes. */
+
+import { isObject } from '../../api/json.ts';
+import { compareKeys } from './yaml-keys.ts';
+import { scalarText } from './yaml-scalar.ts';
+
+const INDENT = '  ';
+
+/** The text of `-o yaml`, with the final newline. */
+export function yamlText(value: unknown): string {
+  if (isScalar(value)) return `${scalarText(value, INDENT)}\n`;
+  return lines(value, '').join('');
+}
+
+function isScalar(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return !isObject(value) || Object.keys(value).length === 0;
+}
+
+/** A list or mapping that is not empty; every line with its indent but the first, which the caller has begun. */
+function lines(value: unknown, indent: string): string[] {
+  if (Array.isArray(value)) return value.map((item) => `${indent}- ${itemText(item, indent)}`);
+  if (!isObject(value)) return [];
+  return Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => compareKeys(a, b))
+    .map(([key, field]) => `${indent}${scalarText(key, indent)}:${fieldText(field, indent)}`);
+}
+
+/** What follows `- `: a nested block begins on the same line. */
+function itemText(value: unknown, indent: string): string {
+  const deeper = indent + INDENT;
+  if (isScalar(value)) return `${scalarText(value, deeper)}\n`;
+  return lines(value, deeper).join('').slice(deeper.length);
+}
+
+/** What follows `key:`; lists stand at the indent of their key. */
+function fieldText(value: unknown, indent: string): string {
+  if (isScalar(value)) return ` ${scalarText(value, indent + INDENT)}\n`;
+  const block = lines(value, Array.isArray(value) ? indent : indent + INDENT);
+  return `\n${block.join('')}`;
+}

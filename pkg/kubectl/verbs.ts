@@ -1,0 +1,15 @@
+/** The table of verbs. Adding one is one file in verbs/ and one line here. */
+
+import type { Verb } from './verb.ts';
+import { apply } from './verbs/apply.ts';
+import { get } from './verbs/get.ts';
+import { logs } from './verbs/logs.ts';
+
+/** `kubectl` itself. */
+export const root: Verb = {
+  name: 'kubectl',
+  summary:
+    "The everyday verbs of kubectl, built in. Flags, output and exit codes are kubectl's; for what is not here, use the real kubectl.",
+  usage: 'COMMAND [flags]',
+  verbs: [get, apply, logs],
+};
