@@ -17,26 +17,33 @@ export interface ActorsOptions {
   /** PEM of the cluster's CA, published to every namespace. */
   readonly ca: string;
   readonly clusterCidr: string;
+  /** Those not to start: `controllers`, `scheduler`. */
+  readonly disabled: readonly string[];
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
 
 /** Starts them; they end with the signal. */
-export function startActors({ api, user, ca, clusterCidr, log, signal }: ActorsOptions): void {
+export function startActors(options: ActorsOptions): void {
+  const { api, user, ca, clusterCidr, disabled, log, signal } = options;
   const client = createClient(directTransport((request) => api.handle(request), user));
   const informers = new Informers({ client, log: log.with({ part: 'informers' }), signal });
-  startManager({
-    client,
-    informers,
-    controllers: allControllers({ clusterCidr, rootCa: ca }),
-    log: log.with({ part: 'controllers' }),
-    signal,
-  });
-  startScheduler({
-    client,
-    informers,
-    events: createEventRecorder({ client, log, component: 'default-scheduler', signal }),
-    log: log.with({ part: 'scheduler' }),
-    signal,
-  });
+  if (!disabled.includes('controllers')) {
+    startManager({
+      client,
+      informers,
+      controllers: allControllers({ clusterCidr, rootCa: ca }),
+      log: log.with({ part: 'controllers' }),
+      signal,
+    });
+  }
+  if (!disabled.includes('scheduler')) {
+    startScheduler({
+      client,
+      informers,
+      events: createEventRecorder({ client, log, component: 'default-scheduler', signal }),
+      log: log.with({ part: 'scheduler' }),
+      signal,
+    });
+  }
 }

@@ -31,8 +31,7 @@ import { startActors } from './actors.ts';
 import { type Assets, KUBERNETES_VERSION, VERSION } from './assets.ts';
 
 export interface ControlPlaneOptions {
-  readonly assets: Assets;
-  readonly dataDir: string;
+  readonly store: Backend;
   readonly pki: ServerPki;
   readonly host: string;
   readonly port: number;
@@ -40,6 +39,8 @@ export interface ControlPlaneOptions {
   readonly serviceCidr: string;
   readonly clusterDns: string;
   readonly clusterDomain: string;
+  /** Components not to run: `controllers`, `scheduler`. */
+  readonly disabled: readonly string[];
   /** Secrets that join a node, by user of the token. */
   readonly passwords: Readonly<Record<string, string>>;
   /** Addresses at which agents and pods reach this server. */
@@ -60,16 +61,20 @@ export interface ControlPlane {
 /** Actors in this process act as this user: bound to cluster-admin by its group, and never authenticated. */
 const SYSTEM: User = { name: 'system:mini', groups: ['system:masters', 'system:authenticated'] };
 
-/** Opens the store and serves the API; resolves when it answers. Controllers and scheduler start right after. */
-export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { assets, dataDir, pki, log, signal } = options;
+/** Opens the store, which startControlPlane closes. */
+export async function openStore(assets: Assets, dataDir: string, log: Logger): Promise<Backend> {
   const directory = join(dataDir, 'server', 'db');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const store = await openSqlite({
+  return openSqlite({
     file: join(directory, 'state.db'),
     log: log.with({ part: 'store' }),
     ...(assets.store ? { bundle: assets.store } : {}),
   });
+}
+
+/** Serves the API; resolves when it answers. Controllers and scheduler start right after. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { store, pki, log, signal } = options;
   const registry = createRegistry({ store, clock: systemClock });
   const { api, nodes, rbac } = createServer(options, store, registry);
   await bootstrapCluster({
@@ -85,6 +90,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     user: SYSTEM,
     ca: pki.ca.certificate,
     clusterCidr: options.clusterCidr,
+    disabled: options.disabled,
     log,
     signal,
   });

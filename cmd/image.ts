@@ -5,6 +5,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { archiveOf } from './archive.ts';
 import { type Command, type Flag, type Flags, UserError } from './command.ts';
 import { DEFAULT_RUN_DIR } from './server-flags.ts';
 
@@ -27,6 +28,7 @@ const REFERENCE = { name: '<image>', help: 'name[:tag], name@digest or id' };
 
 export const imageCommand: Command = {
   name: 'image',
+  group: 'Administration:',
   summary: 'Manage the images of this node',
   commands: [
     {
@@ -38,8 +40,9 @@ export const imageCommand: Command = {
           name: 'output',
           short: 'o',
           value: 'format',
-          help: 'table or json',
+          help: 'form of the output',
           default: 'table',
+          isLocal: true,
           choices: ['table', 'json'],
         },
       ],
@@ -56,8 +59,15 @@ export const imageCommand: Command = {
       ],
       flags: [
         RUN_DIR,
-        { name: 'tag', value: 'name', help: 'name for an image that the archive leaves nameless' },
+        {
+          name: 'tag',
+          value: 'name',
+          help: 'name for an image that the archive leaves nameless',
+          isLocal: true,
+        },
       ],
+      examples: `  docker save web:1 | mini image import -
+  mini image import web.tar.gz`,
       run: importImages,
     },
     {
@@ -70,7 +80,8 @@ export const imageCommand: Command = {
           name: 'output',
           short: 'o',
           value: 'file',
-          help: 'file to write (default: standard output)',
+          help: 'file to write; standard output when absent',
+          isLocal: true,
         },
       ],
       run: exportImages,
@@ -106,7 +117,11 @@ async function listImages(flags: Flags): Promise<number> {
 }
 
 function row(tag: string, { id, sizeBytes }: Summary): string[] {
-  return [tag, id.replace('sha256:', '').slice(0, 12), `${(sizeBytes / 1e6).toFixed(1)} MB`];
+  return [tag, id.replace('sha256:', '').slice(0, 12), sizeText(sizeBytes)];
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -135,10 +150,7 @@ async function importImages(flags: Flags, [source = '-']: readonly string[]): Pr
 function openSource(source: string): Readable {
   if (source === '-') return process.stdin;
   if (!existsSync(source)) throw new UserError(`${source} does not exist`);
-  if (!statSync(source).isDirectory()) return createReadStream(source);
-  throw new UserError(
-    `${source} is a directory: pipe it, as in \`tar -C ${source} -c . | mini image import -\``,
-  );
+  return statSync(source).isDirectory() ? archiveOf(source) : createReadStream(source);
 }
 
 async function exportImages(flags: Flags, references: readonly string[]): Promise<number> {

@@ -1,13 +1,11 @@
 /** What `mini agent` does: joins, keeps the tunnel up, opens runtime, images, network and engine, and runs the node. */
 
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type Agent, startAgent } from '../pkg/agent/agent.ts';
 import { serveImages } from '../pkg/agent/image-api.ts';
 import { joinCluster, type NodeCredentials } from '../pkg/agent/join.ts';
 import { JoinError } from '../pkg/agent/join-calls.ts';
-import type { Taint } from '../pkg/api/generated/types.ts';
 import { createClient } from '../pkg/client/create-client.ts';
 import { httpTransport } from '../pkg/client/http-transport.ts';
 import type { Engine } from '../pkg/engine/engine.ts';
@@ -15,7 +13,6 @@ import { openEngine } from '../pkg/engine/open-engine.ts';
 import { openImageStore } from '../pkg/image/store.ts';
 import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
 import { createNetwork, type Network } from '../pkg/network/network.ts';
-import { readIfPresent } from '../pkg/pki/file.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
 import { dialTunnel } from '../pkg/tunnel/dial.ts';
@@ -23,10 +20,12 @@ import { createTunnelAgent } from '../pkg/tunnel/http-agent.ts';
 import type { Session } from '../pkg/tunnel/session.ts';
 import { systemClock } from '../pkg/wait/clock.ts';
 import { type Assets, findAssets, VERSION } from './assets.ts';
-import { type Flags, UserError } from './command.ts';
+import { nodeFindings, requireHost } from './checks/host.ts';
+import { type Flags, UsageError, UserError } from './command.ts';
 import { importHello } from './hello-image.ts';
-import { defaultNodeIp, defaultNodeName } from './node-defaults.ts';
-import { writePidFile } from './pid-file.ts';
+import { defaultNodeName } from './node-defaults.ts';
+import { readNodeSettings, readToken } from './node-settings.ts';
+import { claim } from './pid-file.ts';
 import { type Shutdown, shutdownSignal } from './shutdown.ts';
 
 const CONNECT_PATH = '/v1-mini/connect';
@@ -39,25 +38,30 @@ const REGISTRIES = '/etc/mini/registries.yaml';
 export async function runAgent(flags: Flags): Promise<number> {
   if (process.getuid?.() !== 0)
     throw new UserError('mini agent runs containers and must be started as root');
+  if (flags.list('server').length === 0)
+    throw new UsageError('A server to join is needed: --server https://<address>:6443');
   setFlagsFromString('--memory-saver-mode');
   const log = createLogger(flags.text('log-level') as Level);
   const stopping = shutdownSignal();
   const dataDir = flags.text('data-dir');
   const runDir = flags.text('run-dir');
-  for (const dir of [dataDir, runDir]) mkdirSync(dir, { recursive: true, mode: 0o755 });
-  const removePidFile = writePidFile(runDir, 'agent');
+  const release = claim('agent', { '--data-dir': dataDir, '--run-dir': runDir });
   const assets = findAssets();
-  // First of all: the helper is forked off while this process is small.
-  const runtime = await createRuntime({
-    helper: assets.helper,
-    runDir,
-    log: log.with({ part: 'runtime' }),
-  });
   try {
-    await runNode({ flags, assets, runtime, dataDir, runDir, log, stopping });
+    const degraded = requireHost(nodeFindings({ dataDir, runDir }), log);
+    // The helper is forked off while this process is small.
+    const runtime = await createRuntime({
+      helper: assets.helper,
+      runDir,
+      log: log.with({ part: 'runtime' }),
+    });
+    try {
+      await runNode({ flags, assets, runtime, dataDir, runDir, degraded, log, stopping });
+    } finally {
+      await runtime.close();
+    }
   } finally {
-    await runtime.close();
-    removePidFile();
+    release();
   }
   return 0;
 }
@@ -68,17 +72,26 @@ interface NodeRun {
   readonly runtime: Runtime;
   readonly dataDir: string;
   readonly runDir: string;
+  readonly degraded: readonly string[];
   readonly log: Logger;
   readonly stopping: Shutdown;
 }
 
 async function runNode(run: NodeRun): Promise<void> {
-  const { flags, dataDir, runDir, log, stopping } = run;
+  const { flags, dataDir, runDir, degraded, log, stopping } = run;
   const { signal } = stopping;
   const nodeName = flags.optional('node-name') ?? defaultNodeName();
-  const joining = joinNode({ flags, nodeName, dataDir, log, signal });
+  const joining = joinNode({ flags, nodeName, dataDir, log, stopping });
+  joining.catch(() => undefined); // Told below, once the host is open.
   const host = await openHost(run);
-  const credentials = await joining;
+  let credentials: NodeCredentials;
+  try {
+    credentials = await joining;
+  } catch (error) {
+    await host.close();
+    if (signal.aborted) return;
+    throw error;
+  }
   const agent = Promise.withResolvers<Agent>();
   const connected = Promise.withResolvers<void>();
   const tunnel = dialTunnel({
@@ -102,7 +115,10 @@ async function runNode(run: NodeRun): Promise<void> {
   // Its first requests would only fail before the tunnel stands.
   await Promise.race([connected.promise, stopping.asked]);
   const started = await startAgent({
-    ...nodeOptions(flags, nodeName),
+    ...readNodeSettings(flags),
+    nodeName,
+    version: VERSION,
+    degraded,
     client: createClient(transport),
     engine: host.engine,
     network: host.network,
@@ -176,24 +192,12 @@ async function openHost({
   };
 }
 
-/** What the flags say of the node itself. */
-function nodeOptions(flags: Flags, nodeName: string) {
-  return {
-    nodeName,
-    nodeIps: flags.list('node-ip').length > 0 ? flags.list('node-ip') : [defaultNodeIp()],
-    labels: labelsOf(flags.list('node-label')),
-    taints: flags.list('node-taint').map(taintOf),
-    cgroupRoot: flags.text('cgroup-root'),
-    version: VERSION,
-  };
-}
-
 interface Joining {
   readonly flags: Flags;
   readonly nodeName: string;
   readonly dataDir: string;
   readonly log: Logger;
-  readonly signal: AbortSignal;
+  readonly stopping: Shutdown;
 }
 
 async function joinNode({
@@ -201,15 +205,16 @@ async function joinNode({
   nodeName,
   dataDir,
   log,
-  signal,
+  stopping,
 }: Joining): Promise<NodeCredentials> {
-  const servers = flags.list('server');
-  if (servers.length === 0)
-    throw new UserError('A server to join is needed: --server https://<address>:6443');
-  const token = flags.optional('token') ?? tokenFromFile(flags.optional('token-file'));
+  const { signal, goAhead, asked } = stopping;
+  // A supervised agent is started before its server can answer.
+  const word = goAhead && (await Promise.race([goAhead, asked]));
+  signal.throwIfAborted();
+  const token = word ?? readToken(flags);
   try {
     return await joinCluster({
-      servers,
+      servers: flags.list('server'),
       ...(token === undefined ? {} : { token }),
       nodeName,
       dataDir,
@@ -220,35 +225,4 @@ async function joinNode({
     if (error instanceof JoinError) throw new UserError(error.message, { cause: error.cause });
     throw error;
   }
-}
-
-function tokenFromFile(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  const text = readIfPresent(path)?.trim();
-  if (!text) throw new UserError(`Token file ${path} does not exist or is empty`);
-  return text;
-}
-
-function labelsOf(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const [key = '', ...value] = pair.split('=');
-      if (key === '' || value.length === 0)
-        throw new UserError(`--node-label ${pair}: it must be key=value`);
-      return [key, value.join('=')];
-    }),
-  );
-}
-
-const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
-
-function taintOf(text: string): Taint {
-  const match = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(text);
-  const [, key = '', value, effect = ''] = match ?? [];
-  if (!match || !EFFECTS.includes(effect)) {
-    throw new UserError(
-      `--node-taint ${text}: it must be key=value:effect with ${EFFECTS.join(', ')}`,
-    );
-  }
-  return { key, effect, ...(value ? { value } : {}) };
 }

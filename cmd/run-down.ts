@@ -1,7 +1,7 @@
 /** What `mini down` does. Each step succeeds when its work is done already. */
 
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createLogger, type Level } from '../pkg/log/log.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
@@ -36,7 +36,7 @@ export async function runDown(flags: Flags): Promise<number> {
   removeCgroups(flags.text('cgroup-root'));
   if (flags.isSet('remove-data')) {
     removeContents(dataDir);
-    rmSync(flags.text('write-kubeconfig'), { force: true });
+    removeKubeconfig(flags.text('write-kubeconfig'));
     say(`Removed ${dataDir} and ${flags.text('write-kubeconfig')}`);
   }
   return 0;
@@ -80,6 +80,13 @@ function removeContents(directory: string): void {
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || error.code !== 'EBUSY') throw error;
   }
+}
+
+/** Its directory too, when mini had it for itself. */
+function removeKubeconfig(path: string): void {
+  rmSync(path, { force: true });
+  const directory = dirname(path);
+  if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
 }
 
 /** Removes the empty groups of pods in every hierarchy. */

@@ -1,47 +1,47 @@
 /** What `mini up` does. */
 
-import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Deployment, Node, Pod } from '../pkg/api/generated/types.ts';
 import type { ApiObject } from '../pkg/api/meta.ts';
 import type { Client } from '../pkg/client/client.ts';
-import { describe } from '../pkg/log/log.ts';
-import { sleep } from '../pkg/wait/clock.ts';
 import { findAssets } from './assets.ts';
 import { openCluster } from './cluster.ts';
 import { type Flags, UserError } from './command.ts';
 import { readPidFile } from './pid-file.ts';
+import { environmentName } from './resolve-flags.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
+import { START_TIMEOUT_MS, Waiting } from './waiting.ts';
 
-const START_TIMEOUT_MS = 30_000;
-const POLL_MS = 50;
 const SAMPLE_PORT = 8080;
 const RESOURCES: Readonly<Record<string, string>> = {
   Deployment: 'deployments',
   Service: 'services',
 };
 
+type Say = (text: string) => void;
+
 /** Starts what does not run yet; resolves to the exit code. */
 export async function runUp(flags: Flags): Promise<number> {
   if (process.getuid?.() !== 0)
     throw new UserError('mini up runs containers and must be started as root');
-  const say = (text: string) => process.stdout.write(`${text}\n`);
+  const say: Say = (text) => process.stdout.write(`${text}\n`);
   const logFile = join(flags.text('data-dir'), 'server.log');
   const running = readPidFile(flags.text('run-dir'), 'server');
-  if (running) say(`mini server runs already (pid ${running.pid})`);
-  else say(`Started mini server (pid ${startServer(flags, logFile)}), log in ${logFile}`);
-  const cluster = openCluster(await kubeconfig(flags, logFile));
+  const wait = new Waiting(logFile);
+  if (running) {
+    say(`mini server runs already (pid ${running.pid})`);
+  } else {
+    const child = startServer(flags, logFile);
+    wait.watch(child);
+    say(`Started mini server (pid ${child.pid}), log in ${logFile}`);
+  }
+  const cluster = openCluster(await kubeconfig(flags, wait));
   try {
-    await waitFor('the node to be ready', logFile, () => isNodeReady(cluster.client));
-    say('Node is ready');
-    await deploySample(cluster.client, say);
-    const { answer, address } = await waitFor('the sample to answer', logFile, () =>
-      askSample(cluster.client),
-    );
-    say(`Sample answers at http://${address}:${SAMPLE_PORT}:\n${indent(answer)}`);
+    if (!flags.isSet('disable-agent')) await startSample(cluster.client, wait, say);
   } finally {
     cluster.close();
   }
@@ -49,7 +49,15 @@ export async function runUp(flags: Flags): Promise<number> {
   return 0;
 }
 
-function startServer(flags: Flags, logFile: string): number {
+async function startSample(client: Client, wait: Waiting, say: Say): Promise<void> {
+  await wait.until('the node to be ready', () => isNodeReady(client));
+  say('Node is ready');
+  await deploySample(client, say);
+  const { answer, address } = await wait.until('the sample to answer', () => askSample(client));
+  say(`Sample answers at http://${address}:${SAMPLE_PORT}:\n${indent(answer)}`);
+}
+
+function startServer(flags: Flags, logFile: string): ChildProcess {
   const [program, ...before] = findAssets().self;
   mkdirSync(flags.text('data-dir'), { recursive: true, mode: 0o755 });
   const log = openSync(logFile, 'a', 0o600);
@@ -57,29 +65,40 @@ function startServer(flags: Flags, logFile: string): number {
     detached: true,
     stdio: ['ignore', log, log],
     cwd: '/',
+    env: { ...process.env, ...secretsOf(flags) },
   });
+  closeSync(log);
   child.unref();
   if (child.pid === undefined) throw new UserError(`Cannot start ${program}`);
-  return child.pid;
+  return child;
+}
+
+/** Secrets travel in the environment, where other users of the host cannot read them. */
+function secretsOf(flags: Flags): Record<string, string> {
+  const secrets = SERVER_FLAGS.filter(({ isSecret }) => isSecret).map(({ name }) => [
+    environmentName(name),
+    flags.text(name),
+  ]);
+  return Object.fromEntries(secrets);
 }
 
 /** The same flags for the server, so that environment and config file need not be read alike. */
 function serverArguments(flags: Flags): string[] {
   // The file has been read: what it says is among the flags.
-  const resolved = SERVER_FLAGS.filter(({ name }) => name !== 'config').flatMap(
-    ({ name, value, isList }) => {
-      if (!value) return flags.isSet(name) ? [`--${name}`] : [];
-      const values = isList ? flags.list(name) : [flags.optional(name) ?? ''];
-      return values.filter((text) => text !== '').map((text) => `--${name}=${text}`);
-    },
-  );
+  const resolved = SERVER_FLAGS.filter(
+    ({ name, isSecret }) => name !== 'config' && !isSecret,
+  ).flatMap(({ name, value, isList }) => {
+    if (!value) return flags.isSet(name) ? [`--${name}`] : [];
+    const values = isList ? flags.list(name) : [flags.optional(name) ?? ''];
+    return values.filter((text) => text !== '').map((text) => `--${name}=${text}`);
+  });
   return ['--config=/dev/null', ...resolved];
 }
 
 /** Path of the kubeconfig once the server that is running now has written it. */
-async function kubeconfig(flags: Flags, logFile: string): Promise<string> {
+async function kubeconfig(flags: Flags, wait: Waiting): Promise<string> {
   const path = flags.text('write-kubeconfig');
-  await waitFor('the server to answer', logFile, async () => {
+  await wait.until('the server to answer', async () => {
     const cluster = openCluster(path);
     try {
       await cluster.client.list('namespaces', { limit: 1 });
@@ -91,29 +110,6 @@ async function kubeconfig(flags: Flags, logFile: string): Promise<string> {
   return path;
 }
 
-/** Polls, as nothing tells a starting server's client; gives up with the last reason. */
-async function waitFor<T>(
-  what: string,
-  logFile: string,
-  check: () => Promise<T | undefined | false>,
-): Promise<T> {
-  const deadlineMs = Date.now() + START_TIMEOUT_MS;
-  let reason = '';
-  while (Date.now() < deadlineMs) {
-    try {
-      const found = await check();
-      if (found) return found;
-    } catch (error) {
-      reason = describe(error);
-    }
-    await sleep(POLL_MS);
-  }
-  const lines = readFileSync(logFile, 'utf8').trim().split('\n').slice(-10).join('\n');
-  throw new UserError(
-    `Waited ${START_TIMEOUT_MS / 1000} s for ${what}${reason ? `: ${reason}` : ''}\n${lines}`,
-  );
-}
-
 async function isNodeReady(client: Client): Promise<boolean> {
   const { items } = await client.list<Node>('nodes');
   return items.some((node) =>
@@ -121,7 +117,7 @@ async function isNodeReady(client: Client): Promise<boolean> {
   );
 }
 
-async function deploySample(client: Client, say: (text: string) => void): Promise<void> {
+async function deploySample(client: Client, say: Say): Promise<void> {
   for (const document of parseAllDocuments(readFileSync(findAssets().sample, 'utf8'))) {
     const object = document.toJS() as ApiObject;
     const resource = RESOURCES[object.kind] ?? '';

@@ -1,6 +1,7 @@
 /**
  * The server's own node: a `mini agent` process like any other node's, started by the server and again when it ends.
- * It ends with the server (its standard input is the lifeline); its containers do not.
+ * It ends with the server (its standard input is the lifeline); its containers do not. It is started at once, so that
+ * it makes its host ready while the server starts; the join token, written to the lifeline, is its word to go on.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -14,7 +15,8 @@ import { NODE_FLAGS } from './server-flags.ts';
 export interface SuperviseOptions {
   readonly flags: Flags;
   readonly url: string;
-  readonly token: string;
+  /** The token to join with, once the server answers. */
+  readonly token: Promise<string>;
   readonly nodeName: string;
   readonly nodeIps: readonly string[];
   readonly log: Logger;
@@ -61,8 +63,11 @@ function runOnce(options: SuperviseOptions): Promise<number | string> {
   const [program, ...before] = findAssets().self;
   const child = spawn(program, [...before, 'agent', ...agentArguments(options)], {
     stdio: ['pipe', 'inherit', 'inherit'],
-    env: { ...process.env, MINI_LIFELINE: '1', MINI_TOKEN: options.token },
+    env: { ...process.env, MINI_LIFELINE: '1' },
   });
+  child.stdin.on('error', (error) => log.debug('The agent ended before it was told', { error }));
+  // A server that cannot start stops its agent by the signal.
+  options.token.then((token) => child.stdin.write(`${token}\n`)).catch(() => undefined);
   const onAbort = () => stop(child);
   signal.addEventListener('abort', onAbort, { once: true });
   return new Promise((resolve) => {
@@ -83,7 +88,6 @@ function stop(child: ChildProcess): void {
   child.once('exit', cancel);
 }
 
-/** The token travels in the environment, where other users of the host cannot read it. */
 function agentArguments({ flags, url, nodeName, nodeIps }: SuperviseOptions): string[] {
   const args = ['--server', url, '--node-name', nodeName, '--config', '/dev/null'];
   for (const name of ['data-dir', 'run-dir', 'log-level']) args.push(`--${name}`, flags.text(name));

@@ -1,0 +1,45 @@
+/** What the flags say of the node itself. */
+
+import type { Taint } from '../pkg/api/generated/types.ts';
+import { readIfPresent } from '../pkg/pki/file.ts';
+import { type Flags, UserError } from './command.ts';
+import { defaultNodeIp } from './node-defaults.ts';
+
+export interface NodeSettings {
+  readonly nodeIps: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly cgroupRoot: string;
+}
+
+/** The flags have been checked: labels and taints are well-formed. */
+export function readNodeSettings(flags: Flags): NodeSettings {
+  return {
+    nodeIps: flags.list('node-ip').length > 0 ? flags.list('node-ip') : [defaultNodeIp()],
+    labels: Object.fromEntries(
+      flags.list('node-label').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+      }),
+    ),
+    taints: flags.list('node-taint').map(taintOf),
+    cgroupRoot: flags.text('cgroup-root'),
+  };
+}
+
+/** `key=value:effect` or `key:effect`. */
+function taintOf(text: string): Taint {
+  const at = text.lastIndexOf(':');
+  const [key = '', value] = text.slice(0, at).split('=');
+  return { key, effect: text.slice(at + 1), ...(value ? { value } : {}) };
+}
+
+/** The token of --token or of the file that --token-file names. */
+export function readToken(flags: Flags): string | undefined {
+  const path = flags.optional('token-file');
+  const token = flags.optional('token');
+  if (token !== undefined || path === undefined) return token;
+  const text = readIfPresent(path)?.trim();
+  if (!text) throw new UserError(`Token file ${path} does not exist or is empty`);
+  return text;
+}
