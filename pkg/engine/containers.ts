@@ -26,6 +26,7 @@ export interface ContainerParts {
 }
 
 const SIGKILL = 9;
+const GONE = ['ESRCH', 'ENOENT'];
 /** After SIGKILL the kernel needs no longer than this, unless the process hangs in a disk or network mount. */
 const KILL_TIMEOUT_MS = 10_000;
 
@@ -34,6 +35,7 @@ export class Containers {
   readonly #directory: RecordDirectory<ContainerRecord>;
   readonly #containers = new Map<string, Container>();
   readonly #queue = new KeyedQueue();
+  readonly #closing = new AbortController();
   #stopListening: () => void = () => undefined;
 
   constructor(root: string, parts: ContainerParts) {
@@ -135,12 +137,11 @@ export class Containers {
       if (container.isLive) return container.info();
       const { runtime, sandboxes, logLimits } = this.#parts;
       const { config } = container.record;
-      const peer = config.security.pidOfContainer;
       const spec = await launchSpec({
         record: container.record,
         directory: this.path(id),
         namespaces: sandboxes.namespaces(config.sandboxId),
-        peerPid: peer === undefined ? undefined : this.get(peer)?.pid,
+        peerPid: this.get(config.security.pidOfContainer ?? '')?.pid,
         logLimits,
       });
       container.beginStart();
@@ -164,7 +165,7 @@ export class Containers {
     await this.#queue.run(id, async () => undefined);
     const container = this.#containers.get(id);
     if (!container?.isLive) return;
-    const ended = waitForExit(container, this.#parts.clock);
+    const ended = waitForExit(container, this.#parts.clock, this.#closing.signal);
     try {
       if (graceMs > 0) {
         await this.kill(id, container.record.stopSignal);
@@ -235,6 +236,7 @@ export class Containers {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(new EngineError('Internal', 'the engine is closed'));
     this.#stopListening();
     await this.#queue.idle();
   }
@@ -294,7 +296,5 @@ function messageOf(error: unknown): string {
 }
 
 function isGone(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && ['ESRCH', 'ENOENT'].includes(String(error.code))
-  );
+  return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
 }

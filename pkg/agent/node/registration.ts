@@ -74,7 +74,11 @@ export class Registration {
       query: { fieldSelector: `metadata.name=${options.nodeName}` },
       onChange: (_key, current) => {
         if (!current) void this.#retry('register the node again', () => this.#createOrTake());
-        else void configureOnce(current);
+        else {
+          void configureOnce(current);
+          // A node that was cut off was taken for dead: it says at once that it is not.
+          if (isTakenForDead(current)) this.#wakeReport();
+        }
       },
     });
     await this.#report(node, signal);
@@ -203,6 +207,13 @@ export class Registration {
     }
     return undefined;
   }
+}
+
+/** The server writes Unknown over the conditions of a node whose lease has run out; the node itself never does. */
+function isTakenForDead({ status }: Node): boolean {
+  return (
+    status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'Unknown') === true
+  );
 }
 
 function newer(a: Node, b: Node): Node {

@@ -59,9 +59,6 @@ function securityOf({ pod, container, image }: ConfigFacts): Security {
   const all: PodSecurityContext = pod.spec.securityContext ?? {};
   const uid = own.runAsUser ?? all.runAsUser;
   const gid = own.runAsGroup ?? all.runAsGroup;
-  if (pod.spec.shareProcessNamespace) {
-    throw new ConfigError('shareProcessNamespace is not supported by this node');
-  }
   if (own.runAsNonRoot ?? all.runAsNonRoot) checkNonRoot(container, uid, image);
   const groups = [
     ...(all.supplementalGroups ?? []),

@@ -6,6 +6,7 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
 import { containerHash } from './labels.ts';
 import {
+  allContainers,
   type ContainerRecord,
   initContainers,
   isSidecar,
@@ -40,6 +41,9 @@ export interface Hold {
 export interface Facts {
   readonly pod: Pod;
   readonly view: PodView;
+  readonly nowMs: number;
+  /** Why this node does not run such a pod; absent = it does. */
+  readonly refusal?: string;
   /** Asked before a container is started; `last` is the run that ended. */
   hold(container: Container, last: ContainerRecord | undefined): Hold | undefined;
   /** Why a running container must be killed and restarted (liveness); absent = it is well. */
@@ -55,6 +59,8 @@ export interface Plan {
   readonly waiting: ReadonlyMap<string, Waiting>;
   /** Nothing will run any more: the pod has succeeded or failed. */
   readonly isFinished: boolean;
+  /** Why it has failed as a whole, whatever its containers' exit codes. */
+  readonly failure?: Waiting;
   /** When to decide again even if nothing happens. */
   readonly wakeAtMs?: number;
 }
@@ -68,6 +74,8 @@ interface Draft {
 export function decide(facts: Facts): Plan {
   const draft: Draft = { actions: [], waiting: new Map(), wakeAtMs: Number.POSITIVE_INFINITY };
   const { pod, view } = facts;
+  if (isPastDeadline(pod, facts.nowMs)) return FAILED_BY_DEADLINE;
+  if (facts.refusal !== undefined) return refused(pod, facts.refusal);
   const progress = planInit(facts, draft);
   if (progress === 'done') {
     for (const container of mainContainers(pod)) planMain(facts, container, draft);
@@ -80,6 +88,35 @@ export function decide(facts: Facts): Plan {
     isFinished,
     ...(Number.isFinite(draft.wakeAtMs) ? { wakeAtMs: draft.wakeAtMs } : {}),
   };
+}
+
+const FAILED_BY_DEADLINE: Plan = {
+  needsSandbox: false,
+  actions: [],
+  waiting: new Map(),
+  isFinished: true,
+  failure: {
+    reason: 'DeadlineExceeded',
+    message: 'Pod was active on the node longer than the specified deadline',
+  },
+};
+
+/** When the pod's activeDeadlineSeconds end it. */
+export function deadlineMs({ spec, status }: Pod): number {
+  if (spec.activeDeadlineSeconds === undefined || !status?.startTime)
+    return Number.POSITIVE_INFINITY;
+  return Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000;
+}
+
+function isPastDeadline(pod: Pod, nowMs: number): boolean {
+  return nowMs >= deadlineMs(pod);
+}
+
+/** What runs of it goes on; nothing is started. */
+function refused(pod: Pod, message: string): Plan {
+  const reason = 'CreateContainerConfigError';
+  const waiting = new Map(allContainers(pod).map(({ name }) => [name, { reason, message }]));
+  return { needsSandbox: false, actions: [], waiting, isFinished: false };
 }
 
 /** 'done' = the main containers may run, 'failed' = one failed for good, 'busy' = not yet. */

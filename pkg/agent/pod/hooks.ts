@@ -15,24 +15,29 @@ export interface HookTarget {
 /** No limit of its own: a postStart hook may take as long as it likes, as in Kubernetes. */
 const POST_START_MS = 2 ** 31 - 1;
 
-/** Resolves to why the hook failed; undefined when there is none or it passed. */
+/** Resolves to why the hook failed; undefined when there is none or it passed. Rejects when it is given up. */
 export async function postStart(
   context: NodeContext,
   target: HookTarget,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const handler = target.container.lifecycle?.postStart;
-  return handler && runHook(context, target, { handler, timeoutMs: POST_START_MS });
+  if (!handler) return undefined;
+  const why = await runHook(context, { ...target, handler, timeoutMs: POST_START_MS }, signal);
+  signal.throwIfAborted();
+  return why;
 }
 
 /** Takes at most the pod's grace period; a failure is told as an event and does not keep the container from ending. */
 export async function preStop(
   context: NodeContext,
-  target: HookTarget,
-  graceMs: number,
+  target: HookTarget & { readonly graceMs: number },
+  signal: AbortSignal,
 ): Promise<void> {
   const handler = target.container.lifecycle?.preStop;
   if (!handler) return;
-  const why = await runHook(context, target, { handler, timeoutMs: graceMs });
+  const why = await runHook(context, { ...target, handler, timeoutMs: target.graceMs }, signal);
+  signal.throwIfAborted();
   if (why === undefined) return;
   const { pod, container } = target;
   const message = `PreStopHook failed: ${why}`;
@@ -44,20 +49,25 @@ export async function preStop(
   });
 }
 
+interface Hook extends HookTarget {
+  readonly handler: LifecycleHandler;
+  readonly timeoutMs: number;
+}
+
 async function runHook(
   context: NodeContext,
-  { pod, container, id }: HookTarget,
-  { handler, timeoutMs }: { readonly handler: LifecycleHandler; readonly timeoutMs: number },
+  { pod, container, id, handler, timeoutMs }: Hook,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   if (handler.sleep) {
-    await sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs), undefined, context.clock);
+    await sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs), signal, context.clock);
     return undefined;
   }
   const sandbox = context.engine
     .listSandboxes()
     .find((one) => one.id === sandboxId(pod.metadata.uid));
   const host = (pod.spec.hostNetwork ? context.node.hostIps[0] : sandbox?.ip) ?? '127.0.0.1';
-  const target = { engine: context.engine, containerId: id, container, host };
+  const target = { engine: context.engine, containerId: id, container, host, signal };
   const { isOk, message } = await check(target, handler, timeoutMs);
   return isOk ? undefined : message;
 }

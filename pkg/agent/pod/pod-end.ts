@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod } from '../../api/generated/types.ts';
 import type { NodeContext } from '../node-context.ts';
+import { orAborted } from '../or-aborted.ts';
 import { containerLogs, podLogs } from '../paths.ts';
 import { removePodCgroup } from './cgroups.ts';
 import type { Action } from './decide.ts';
@@ -34,9 +35,15 @@ export class PodEnd {
   readonly #context: NodeContext;
   /** Grace of the stop under way. */
   #graceSeconds: number | undefined;
+  readonly #closing = new AbortController();
 
   constructor(context: NodeContext) {
     this.#context = context;
+  }
+
+  /** Gives up what it waits for: a stop under way goes on for itself, or is begun again by the next agent. */
+  close(): void {
+    this.#closing.abort();
   }
 
   /** A second deletion may shorten the grace of a stop that is under way. */
@@ -47,6 +54,7 @@ export class PodEnd {
     const { engine, log } = this.#context;
     for (const { id } of runningOf(pod, view)) {
       engine.stopContainer(id, graceSeconds * 1000).catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return;
         log.warn('Could not stop a container sooner', { container: id, error });
       });
     }
@@ -134,14 +142,16 @@ export class PodEnd {
   /** The hook's time counts as grace; what is left of it, and at least MIN_GRACE_SECONDS, the container has. */
   async #stopAfterHook(target: HookTarget, graceSeconds: number): Promise<void> {
     const { engine, clock } = this.#context;
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
     const hasHook = target.container.lifecycle?.preStop !== undefined;
     let graceMs = graceSeconds * 1000;
     if (hasHook && engine.getContainer(target.id)?.status === 'running') {
       const startMs = clock.now();
-      await preStop(this.#context, target, graceMs);
+      await preStop(this.#context, { ...target, graceMs }, signal);
       graceMs = Math.max(graceMs - (clock.now() - startMs), MIN_GRACE_SECONDS * 1000);
     }
-    await engine.stopContainer(target.id, graceMs);
+    await orAborted(engine.stopContainer(target.id, graceMs), signal);
   }
 }
 

@@ -14,6 +14,7 @@ const MAX_HOSTNAME = 63;
 const MAX_NAMESERVERS = 3;
 
 export function hostnameOf(pod: Pod, clusterDomain: string): string {
+  if (pod.spec.hostnameOverride) return pod.spec.hostnameOverride;
   const short = (pod.spec.hostname ?? pod.metadata.name)
     .slice(0, MAX_HOSTNAME)
     .replace(/[-.]+$/, '');

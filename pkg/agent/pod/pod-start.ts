@@ -119,7 +119,7 @@ export class PodStart {
     if (action.kind === 'kill') return end.killOne(pod, action);
     try {
       if (action.kind === 'resume') {
-        return await runContainer(context, { pod, container, id: action.id });
+        return await runContainer(context, { pod, container, id: action.id }, signal);
       }
       const { attempt } = action;
       const volumes = this.#volumes ?? new Map<string, string>();

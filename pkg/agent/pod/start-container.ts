@@ -11,7 +11,7 @@ import { logPath, messagePath, podDir } from '../paths.ts';
 import { containerMounts } from '../volumes/mounts.ts';
 import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
-import { postStart } from './hooks.ts';
+import { type HookTarget, postStart } from './hooks.ts';
 import { ensureImage } from './images.ts';
 import { hostnameOf, writePodFiles } from './pod-files.ts';
 import { initContainers } from './records.ts';
@@ -63,14 +63,16 @@ export async function startContainer(
     throw new StartError('CreateContainerError', messageOf(error), error);
   }
   record('Normal', 'Created', `Created container: ${container.name}`);
-  await runContainer(context, { pod, container, id: config.id });
+  await runContainer(context, { pod, container, id: config.id }, signal);
 }
 
 /** Starts a created container. Rejects with a RunError. */
 export async function runContainer(
   context: NodeContext,
-  { pod, container, id }: { readonly pod: Pod; readonly container: Container; readonly id: string },
+  target: HookTarget,
+  signal: AbortSignal,
 ): Promise<void> {
+  const { pod, container, id } = target;
   const record = recorder(context, pod, container);
   try {
     await context.engine.startContainer(id);
@@ -82,7 +84,7 @@ export async function runContainer(
     throw new RunError(id, messageOf(error), error);
   }
   record('Normal', 'Started', `Started container ${container.name}`);
-  const why = await postStart(context, { pod, container, id });
+  const why = await postStart(context, target, signal);
   if (why === undefined) return;
   record('Warning', 'FailedPostStartHook', `PostStartHook failed: ${why}`);
   const graceSeconds = pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;

@@ -21,6 +21,7 @@ import {
   type PodView,
 } from './records.ts';
 import { qosClass } from './resources.ts';
+import { ephemeralRefusal } from './unsupported.ts';
 
 export interface StatusFacts {
   readonly pod: Pod;
@@ -35,6 +36,8 @@ export interface StatusFacts {
   readonly isTerminating: boolean;
   /** Nothing will run any more: phase Succeeded or Failed. */
   readonly isFinished: boolean;
+  /** Why it has failed as a whole, whatever its containers' exit codes. */
+  readonly failure?: Waiting | undefined;
 }
 
 const CONTAINER_ID_PREFIX = 'mini://';
@@ -50,15 +53,35 @@ export function statusOf(facts: StatusFacts): PodStatus {
   const base: PodStatus = {
     ...old,
     phase,
+    ...facts.failure,
     ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
     qosClass: old.qosClass ?? qosClass(pod),
     startTime: old.startTime ?? new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
     ...addresses(facts),
     containerStatuses: mains,
     ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
+    ...ephemeralStatuses(pod),
   };
   const hasNetwork = view.sandbox?.isReady === true;
   return { ...base, conditions: conditionsOf({ pod, status: base, hasNetwork, nowMs }) };
+}
+
+/** They are refused, in words: see unsupported.ts. */
+function ephemeralStatuses({ spec }: Pod): Partial<PodStatus> {
+  const containers = spec.ephemeralContainers ?? [];
+  if (containers.length === 0) return {};
+  const reason = 'CreateContainerConfigError';
+  return {
+    ephemeralContainerStatuses: containers.map((container) => ({
+      name: container.name,
+      state: { waiting: { reason, message: ephemeralRefusal(container) } },
+      lastState: {},
+      ready: false,
+      restartCount: 0,
+      image: container.image ?? '',
+      imageID: '',
+    })),
+  };
 }
 
 function addresses({ pod, view, hostIps }: StatusFacts): Partial<PodStatus> {
@@ -197,6 +220,7 @@ function phaseOf(
   const { pod } = facts;
   const old = pod.status?.phase;
   if (old === 'Succeeded' || old === 'Failed') return old;
+  if (facts.failure) return 'Failed';
   const areAllEnded = mains.every(({ state }) => state?.terminated);
   if (facts.isFinished || (facts.isTerminating && (areAllEnded || hasNothing(facts)))) {
     return areAllEnded && mains.every(({ state }) => state?.terminated?.exitCode === 0)

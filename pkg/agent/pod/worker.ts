@@ -9,9 +9,10 @@ import type { NodeContext } from '../node-context.ts';
 import { PodProbes } from '../probes/pod-probes.ts';
 import { VolumeError } from '../volumes/volumes.ts';
 import { withOthersConditions } from './conditions.ts';
-import { decide, type Plan, type Waiting } from './decide.ts';
+import { deadlineMs, decide, type Plan, type Waiting } from './decide.ts';
 import { RunHints } from './hints.ts';
 import { sandboxId } from './labels.ts';
+import { Notices } from './notices.ts';
 import { PodEnd } from './pod-end.ts';
 import { PodStart } from './pod-start.ts';
 import { type PodView, viewOf } from './records.ts';
@@ -37,6 +38,7 @@ export class PodWorker {
   readonly #probes: PodProbes;
   readonly #start: PodStart;
   readonly #end: PodEnd;
+  readonly #notices: Notices;
   readonly #retry = new Backoff(RETRY);
   /** Ends what a start waits for (pulls, references) once the pod is to end. */
   readonly #starting = new AbortController();
@@ -49,6 +51,7 @@ export class PodWorker {
   #loop: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #cancelPublish: (() => void) | undefined;
+  #cancelDeadline: (() => void) | undefined;
 
   constructor(pod: Pod, options: WorkerOptions) {
     const { context } = options;
@@ -59,6 +62,7 @@ export class PodWorker {
     this.#hints = new RunHints(context.paths);
     this.#probes = new PodProbes({ context, onResult: () => this.wake() });
     this.#end = new PodEnd(context);
+    this.#notices = new Notices(context.events);
     this.#start = new PodStart({ context, hints: this.#hints, end: this.#end });
   }
 
@@ -99,6 +103,7 @@ export class PodWorker {
   async close(): Promise<void> {
     this.#shut();
     this.#starting.abort();
+    this.#end.close();
     this.#writer.close();
     await this.#loop;
   }
@@ -107,6 +112,7 @@ export class PodWorker {
     this.#isClosed = true;
     this.#cancelTimer?.();
     this.#cancelPublish?.();
+    this.#cancelDeadline?.();
     this.#probes.close();
   }
 
@@ -148,7 +154,7 @@ export class PodWorker {
     this.#context.references.use(this.#uid, referencesOf(pod));
     const plan = this.#plan(pod);
     this.#waiting = plan.waiting;
-    if (plan.isFinished) return this.#complete();
+    if (plan.isFinished) return this.#complete(plan.failure);
     const hasWork = plan.needsSandbox || plan.actions.length > 0;
     if (hasWork) this.#publishSoon();
     else this.#publish(false);
@@ -161,20 +167,27 @@ export class PodWorker {
   #plan(pod: Pod): Plan {
     const view = this.#view();
     this.#probes.update(pod, view);
+    const refusal = this.#notices.check(pod);
     return decide({
       pod,
       view,
+      nowMs: this.#context.clock.now(),
+      ...(refusal === undefined ? {} : { refusal }),
       hold: (container, last) => this.#start.hold(pod, container, last),
       unhealthy: (id) => this.#probes.unhealthy(id),
       isStarted: (id) => this.#probes.isStarted(id),
     });
   }
 
-  /** All has ended by itself: sidecars are stopped, the last status is written, the network is given back. */
-  async #complete(): Promise<void> {
+  /**
+   * All has ended by itself, or its time is over: what still runs (sidecars) is stopped, the last status is written,
+   * the network is given back.
+   */
+  async #complete(failure: Waiting | undefined): Promise<void> {
+    if (failure) this.#context.events.record(this.pod, { type: 'Normal', message: '', ...failure });
     await this.#end.stopAll(this.pod, this.#view());
     this.#probes.close();
-    this.#publish(true);
+    this.#publish(true, failure);
     await this.#writer.flush();
     await this.#release();
   }
@@ -231,7 +244,7 @@ export class PodWorker {
     this.#cancelPublish ??= clock.after(PUBLISH_DELAY_MS, () => this.#publish(false));
   }
 
-  #publish(isFinished: boolean): void {
+  #publish(isFinished: boolean, failure?: Waiting): void {
     this.#cancelPublish?.();
     this.#cancelPublish = undefined;
     if (this.#isClosed) return;
@@ -247,8 +260,23 @@ export class PodWorker {
       isStarted: (id) => this.#probes.isStarted(id),
       isTerminating: pod.metadata.deletionTimestamp !== undefined,
       isFinished,
+      failure,
     });
     this.#writer.set(this.#status);
+    this.#cancelDeadline?.();
+    if (!isFinished) this.#armDeadline();
+  }
+
+  /** Ends a start under way, too: a pull may take longer than the pod may. */
+  #armDeadline(): void {
+    const atMs = deadlineMs(this.pod);
+    if (!Number.isFinite(atMs) || this.pod.metadata.deletionTimestamp) return;
+    const { clock } = this.#context;
+    this.#cancelDeadline = clock.after(Math.max(atMs - clock.now(), 0), () => {
+      if (clock.now() < atMs) return this.#armDeadline(); // A timer is shorter than some deadlines.
+      this.#starting.abort();
+      this.wake();
+    });
   }
 }
 

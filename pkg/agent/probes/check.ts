@@ -14,6 +14,8 @@ export interface CheckTarget {
   readonly container: Container;
   /** Address of the pod. */
   readonly host: string;
+  /** Gives the check up: it has failed. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CheckResult {
@@ -31,7 +33,8 @@ export async function check(
   probe: Probe,
   timeoutMs: number,
 ): Promise<CheckResult> {
-  const signal = AbortSignal.timeout(timeoutMs);
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const signal = target.signal ? AbortSignal.any([timeout, target.signal]) : timeout;
   try {
     if (probe.exec) return await execCheck(target, probe.exec.command ?? [], signal);
     if (probe.httpGet) return await httpCheck(target, probe.httpGet, signal);
@@ -42,7 +45,7 @@ export async function check(
     if (probe.grpc) return await grpcCheck(target.host, { ...probe.grpc }, signal);
     return OK;
   } catch (error) {
-    if (signal.aborted) return failed(`timed out after ${timeoutMs / 1000}s`);
+    if (timeout.aborted) return failed(`timed out after ${timeoutMs / 1000}s`);
     return failed(error instanceof Error ? error.message : String(error));
   }
 }

@@ -64,6 +64,7 @@ function plan(spec: Partial<PodSpec>, view: PodView, more: Partial<Facts> = {}):
   return decide({
     pod: podOf(spec),
     view,
+    nowMs: 0,
     hold: () => undefined,
     unhealthy: () => undefined,
     isStarted: () => true,
@@ -184,6 +185,7 @@ suite('agent: decide', ({ test }) => {
     const pod = { ...podOf({}), status: { containerStatuses: statuses } };
     const view = { sandbox: undefined, containers: new Map() };
     const made = decide({
+      nowMs: 0,
       pod,
       view,
       hold: () => undefined,
@@ -191,5 +193,26 @@ suite('agent: decide', ({ test }) => {
       isStarted: () => true,
     });
     assert.equal(told(made), ['start:a#5']);
+  });
+
+  test('a pod past its deadline has failed, whatever runs', () => {
+    const spec = { activeDeadlineSeconds: 60, containers: [container('a')] };
+    const pod = { ...podOf(spec), status: { startTime: '2026-01-01T00:00:00Z' } };
+    const startMs = Date.parse(pod.status.startTime);
+    const at = (nowMs: number) => plan(spec, viewOf({ a: 'running' }), { pod, nowMs });
+    assert.is(at(startMs + 59_999).isFinished, false);
+    assert.is(at(startMs + 60_000).isFinished, true);
+    assert.is(at(startMs + 60_000).failure?.reason, 'DeadlineExceeded');
+    assert.is(plan(spec, viewOf({}), { nowMs: startMs }).isFinished, false, 'not started yet');
+  });
+
+  test('of a pod that this node does not support nothing is started, and every container says why', () => {
+    const refused = plan({}, viewOf({}), { refusal: 'no such thing here' });
+    assert.is(refused.needsSandbox, false);
+    assert.equal(told(refused), []);
+    assert.equal(refused.waiting.get('a'), {
+      reason: 'CreateContainerConfigError',
+      message: 'no such thing here',
+    });
   });
 });

@@ -1,0 +1,100 @@
+/** What ends a pod or keeps it from starting, whatever its containers do: deadlines and fields without support. */
+
+import * as assert from 'uvu/assert';
+import type { Pod } from '../../../pkg/api/generated/types.ts';
+import { suite } from '../../harness/suite.ts';
+import { startTestNode } from './test-node.ts';
+
+const isRunning = ({ status }: Pod) => status?.phase === 'Running';
+
+suite('agent: deadlines and refusals', ({ test, cleanup }) => {
+  const start = async () => {
+    const node = await startTestNode();
+    cleanup(() => node.close());
+    return node;
+  };
+  type Node = Awaited<ReturnType<typeof start>>;
+  const eventOf = async (node: Node, pod: string, reason: string) => {
+    await node.podWhen(pod, () => true);
+    for (let tries = 0; tries < 100; tries += 1) {
+      const found = (await node.events(pod)).find((event) => event.reason === reason);
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`no ${reason} event of ${pod}`);
+  };
+
+  test('a pod past its deadline is stopped and has failed', async () => {
+    const node = await start();
+    await node.createPod('late', { spec: { activeDeadlineSeconds: 1 } });
+    const pod = await node.podWhen('late', ({ status }) => status?.phase === 'Failed');
+    assert.is(pod.status?.reason, 'DeadlineExceeded');
+    assert.match(pod.status?.message ?? '', /active on the node longer than/);
+    assert.is(pod.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 143);
+    await node.podWhen('late', () => node.engine.listSandboxes().length === 0);
+    await eventOf(node, 'late', 'DeadlineExceeded');
+  });
+
+  test('the deadline holds for a pod whose image cannot be had', async () => {
+    const node = await start();
+    await node.createPod('never', {
+      containers: [{ image: 'missing:1' }],
+      spec: { activeDeadlineSeconds: 1 },
+    });
+    const pod = await node.podWhen('never', ({ status }) => status?.phase === 'Failed');
+    assert.is(pod.status?.reason, 'DeadlineExceeded');
+  });
+
+  test('a pod that asks for what the node lacks waits and names the field', async () => {
+    const node = await start();
+    await node.createPod('ports', {
+      containers: [{ ports: [{ containerPort: 80, hostPort: 80 }] }, {}],
+    });
+    const pod = await node.podWhen(
+      'ports',
+      ({ status }) => status?.containerStatuses?.[1]?.state?.waiting?.message !== undefined,
+    );
+    assert.is(pod.status?.phase, 'Pending');
+    const waiting = pod.status?.containerStatuses?.[0]?.state?.waiting;
+    assert.is(waiting?.reason, 'CreateContainerConfigError');
+    assert.match(waiting?.message ?? '', /^container "c0" ports.hostPort is not supported/);
+    const { message } = await eventOf(node, 'ports', 'FailedValidation');
+    assert.is(message, waiting?.message);
+    assert.equal(node.engine.listSandboxes(), []);
+    await node.client.remove('pods', { namespace: 'default', name: 'ports' });
+    await node.goneWhen('ports');
+  });
+
+  test('a pod that asks for a seccomp profile runs, and an event says that it has none', async () => {
+    const node = await start();
+    await node.createPod('seccomp', {
+      spec: { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } },
+    });
+    await node.podWhen('seccomp', isRunning);
+    const { type, message = '' } = await eventOf(node, 'seccomp', 'NotEnforced');
+    assert.is(type, 'Warning');
+    assert.match(message, /RuntimeDefault is not enforced/);
+  });
+
+  test('an ephemeral container waits and says why', async () => {
+    const node = await start();
+    await node.createPod('debugged');
+    const running = await node.podWhen('debugged', isRunning);
+    const ephemeralContainers = [{ name: 'debugger', image: 'known:1' }];
+    await node.client.patch(
+      'pods',
+      { namespace: 'default', name: 'debugged' },
+      { spec: { ephemeralContainers } },
+      { type: 'strategic', subresource: 'ephemeralcontainers' },
+    );
+    const pod = await node.podWhen(
+      'debugged',
+      ({ status }) => status?.ephemeralContainerStatuses !== undefined,
+    );
+    const [status] = pod.status?.ephemeralContainerStatuses ?? [];
+    assert.is(status?.state?.waiting?.reason, 'CreateContainerConfigError');
+    assert.match(status?.state?.waiting?.message ?? '', /"debugger" is not supported/);
+    assert.equal(pod.status?.containerStatuses, running.status?.containerStatuses);
+    await eventOf(node, 'debugged', 'Failed');
+  });
+});

@@ -1,0 +1,122 @@
+/** What a node refuses to run, and in which words. */
+
+import * as assert from 'uvu/assert';
+import { notEnforcedIn, unsupportedIn } from '../../../../pkg/agent/pod/unsupported.ts';
+import type { Container, Pod, PodSpec, Volume } from '../../../../pkg/api/generated/types.ts';
+import { suite } from '../../../harness/suite.ts';
+
+function podOf(spec: Partial<PodSpec>, annotations: Readonly<Record<string, string>> = {}): Pod {
+  const metadata = {
+    name: 'p',
+    namespace: 'n',
+    uid: 'u',
+    resourceVersion: '1',
+    creationTimestamp: '',
+    annotations,
+  };
+  const containers = [{ name: 'web', image: 'i' }];
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers, ...spec } };
+}
+
+const withContainer = (more: Partial<Container>): Partial<PodSpec> => ({
+  containers: [{ name: 'web', image: 'i', ...more }],
+});
+const withVolume = (source: Omit<Volume, 'name'>): Partial<PodSpec> => ({
+  volumes: [{ name: 'v', ...source }],
+});
+
+const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
+  [{ os: { name: 'windows' } }, /^spec os.name is not supported by this node: /],
+  [{ hostUsers: false }, /hostUsers: false/],
+  [{ shareProcessNamespace: true }, /shareProcessNamespace/],
+  [{ runtimeClassName: 'gvisor' }, /runtimeClassName/],
+  [{ resourceClaims: [{ name: 'gpu' }] }, /resourceClaims/],
+  [{ resources: { limits: { cpu: '1' } } }, /spec resources/],
+  [{ securityContext: { supplementalGroupsPolicy: 'Strict' } }, /supplementalGroupsPolicy/],
+  [{ securityContext: { seccompProfile: { type: 'Localhost' } } }, /seccomp/],
+  [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, /AppArmor/],
+  [{ securityContext: { seLinuxOptions: { level: 's0' } } }, /spec.securityContext seLinuxOptions/],
+  [{ securityContext: { windowsOptions: { hostProcess: true } } }, /windowsOptions/],
+  [
+    { securityContext: { sysctls: [{ name: 'kernel/msgmax', value: '1' }] } },
+    /^forbidden sysctl: "kernel.msgmax" not allowlisted$/,
+  ],
+  [
+    withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }),
+    /^container "web" ports.hostPort is not supported by this node: /,
+  ],
+  [withContainer({ securityContext: { procMount: 'Unmasked' } }), /procMount/],
+  [withContainer({ securityContext: { seccompProfile: { type: 'Localhost' } } }), /seccomp/],
+  [withContainer({ volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] }), /volumeDevices/],
+  [
+    withContainer({
+      volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Enabled' }],
+    }),
+    /recursiveReadOnly/,
+  ],
+  [withContainer({ resources: { claims: [{ name: 'gpu' }] } }), /resources.claims/],
+  [withContainer({ restartPolicyRules: [{ action: 'Restart' }] }), /restartPolicyRules/],
+  [
+    withContainer({
+      env: [{ name: 'A', valueFrom: { fileKeyRef: { key: 'k', path: 'p', volumeName: 'v' } } }],
+    }),
+    /fileKeyRef/,
+  ],
+  [{ initContainers: [{ name: 'i', ports: [{ containerPort: 1, hostPort: 1 }] }] }, /"i" ports/],
+  [withVolume({ persistentVolumeClaim: { claimName: 'c' } }), /^volume "v" persistentVolumeClaim/],
+  [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
+  [withVolume({ image: { reference: 'r' } }), /volume "v" image/],
+  [withVolume({ emptyDir: { medium: 'HugePages' } }), /emptyDir.medium: HugePages/],
+  [
+    withVolume({ projected: { sources: [{ clusterTrustBundle: { path: 'p' } }] } }),
+    /projected.sources.clusterTrustBundle/,
+  ],
+];
+
+const RUN: readonly Partial<PodSpec>[] = [
+  { os: { name: 'linux' }, hostUsers: true, shareProcessNamespace: false },
+  { securityContext: { seccompProfile: { type: 'Unconfined' }, seLinuxOptions: {} } },
+  { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_syncookies', value: '1' }] } },
+  { ...withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }), hostNetwork: true },
+  withContainer({ ports: [{ containerPort: 80 }], securityContext: { procMount: 'Default' } }),
+  withVolume({ emptyDir: { medium: 'Memory' } }),
+  withVolume({ projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }),
+];
+
+suite('agent: what a node does not support', ({ test }) => {
+  for (const [spec, message] of REFUSED) {
+    test(`refuses ${JSON.stringify(spec)}`, () => {
+      const [first, ...others] = unsupportedIn(podOf(spec));
+      assert.match(first ?? '', message);
+      assert.equal(others, []);
+    });
+  }
+
+  test('runs what it has', () => {
+    for (const spec of RUN) assert.equal(unsupportedIn(podOf(spec)), [], JSON.stringify(spec));
+  });
+
+  test('knows AppArmor annotations', () => {
+    const key = 'container.apparmor.security.beta.kubernetes.io/web';
+    assert.is(unsupportedIn(podOf({}, { [key]: 'runtime/default' })).length, 1);
+    assert.equal(unsupportedIn(podOf({}, { [key]: 'unconfined' })), []);
+  });
+
+  test('names everything that is wrong, of the pod and of each container', () => {
+    const spec = {
+      hostUsers: false,
+      ...withContainer({ ports: [{ containerPort: 1, hostPort: 1 }] }),
+    };
+    assert.is(unsupportedIn(podOf(spec)).length, 2);
+  });
+
+  test('says what it runs without enforcing it', () => {
+    const profile = { seccompProfile: { type: 'RuntimeDefault' } };
+    const limits = { 'ephemeral-storage': '1Gi' };
+    assert.match(notEnforcedIn(podOf({ securityContext: profile }))[0] ?? '', /RuntimeDefault/);
+    assert.is(notEnforcedIn(podOf(withContainer({ securityContext: profile }))).length, 1);
+    assert.is(notEnforcedIn(podOf(withVolume({ emptyDir: { sizeLimit: '1Mi' } }))).length, 1);
+    assert.is(notEnforcedIn(podOf(withContainer({ resources: { limits } }))).length, 1);
+    assert.equal(notEnforcedIn(podOf({})), []);
+  });
+});
