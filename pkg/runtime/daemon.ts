@@ -16,6 +16,8 @@ import { connectUnix } from './unix-connect.ts';
 /** How long a request may take before it is given up. */
 const REQUEST_MAX_MS = 60_000;
 const CONNECT_RETRY_MS = 5;
+/** How long the helper may take until it serves; it needs a few milliseconds. */
+const START_MAX_MS = 10_000;
 /** An answer longer than this is refused. */
 const ANSWER_MAX_BYTES = 64 << 20;
 const NEWLINE = 10;
@@ -186,7 +188,7 @@ export class Daemon {
   }
 
   async #spawn(): Promise<void> {
-    const { helper, runDir, log } = this.#options;
+    const { helper, runDir, log, clock } = this.#options;
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     const child = spawn(helper, ['serve', '--run-dir', runDir, '--follow-stdin'], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -195,17 +197,29 @@ export class Daemon {
     this.#child = child;
     child.stdin.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
+      const cancel = clock.after(START_MAX_MS, () => {
+        this.#child = undefined;
+        child.kill('SIGKILL');
+        reject(
+          new RuntimeError('ETIMEDOUT', `${helper} serve did not start within ${START_MAX_MS} ms`),
+        );
+      });
       child.once('error', (cause) => {
+        cancel();
         this.#child = undefined;
         reject(toRuntimeError(`start ${helper}`, cause));
       });
       child.once('exit', (code, signal) => {
-        this.#child = undefined;
+        cancel();
+        if (this.#child === child) this.#child = undefined;
         if (!this.#isClosed) log.warn('Runtime daemon ended', { code, signal });
         reject(new RuntimeError('EHELPER', `${helper} serve ended (${signal ?? code})`));
       });
       // It says so once its socket has replaced that of a predecessor.
-      child.stdout.once('data', () => resolve());
+      child.stdout.once('data', () => {
+        cancel();
+        resolve();
+      });
     });
     log.debug('Started runtime daemon', { pid: child.pid });
   }

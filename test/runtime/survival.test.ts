@@ -1,7 +1,8 @@
 /** Containers outlive the daemon and its client; exits that nobody heard are told later. */
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { silent } from '../../pkg/log/log.ts';
@@ -157,5 +158,27 @@ suite('runtime survival', ({ test, cleanup }) => {
       log: silent,
     });
     assert.match(String(await rejects(failing)), /serve ended \(1\)/);
+  });
+
+  test('gives up a helper that does not come to serve, and ends it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mini-hang-'));
+    cleanup(() => rmSync(dir, { recursive: true }));
+    const helper = join(dir, 'helper');
+    writeFileSync(helper, `#!/bin/sh\necho $$ > ${dir}/pid\nexec sleep 1000\n`, { mode: 0o755 });
+    const due: (() => void)[] = [];
+    const clock = {
+      now: () => 0,
+      after(_delayMs: number, task: () => void) {
+        due.push(task);
+        return () => undefined;
+      },
+    };
+    const starting = createRuntime({ helper, runDir: join(dir, 'run'), log: silent, clock });
+    const pid = () => Number(readFileSync(join(dir, 'pid'), 'utf8'));
+    while (!existsSync(join(dir, 'pid')) || !pid())
+      await new Promise((next) => setTimeout(next, 5));
+    for (const task of due) task();
+    assert.match(String(await rejects(starting)), /did not start within 10000 ms/);
+    while (existsSync(`/proc/${pid()}`)) await new Promise((next) => setTimeout(next, 5));
   });
 });
