@@ -165,7 +165,6 @@ async function openHost({
 }: NodeRun): Promise<OpenHost> {
   const imageLog = log.with({ part: 'image' });
   const images = await openImageStore({ dataDir, runtime, log: imageLog, registries: REGISTRIES });
-  await importHello(images, assets.helloImage);
   const imageApi = await serveImages({ path: join(runDir, 'agent.sock'), images, log: imageLog });
   const bridge = flags.text('bridge');
   const network = await createNetwork({
@@ -181,6 +180,8 @@ async function openHost({
     dataDir,
     log: log.with({ part: 'engine' }),
   });
+  // The engine holds the images that are in use by now, so that the one this replaces may go.
+  await importHello(images, assets.helloImage);
   return {
     engine,
     network,
