@@ -2,12 +2,20 @@
 
 import { StatusError } from '../api/errors.ts';
 
-/** The error with `error when … "file": ` before its message; those about wrong fields tell themselves. */
-export function withSource(
-  error: StatusError,
+/** What `work` gives; its errors say what was done with which file. Those about wrong fields tell themselves. */
+export async function named<T>(
+  work: Promise<T>,
   { doing, source }: { readonly doing: string; readonly source: string },
-): StatusError {
-  if (error.reason === 'Invalid' || error.message.startsWith('Cannot reach')) return error;
-  const message = `error when ${doing} "${source}": ${error.message}`;
-  return new StatusError(error.reason, message, error.details, error);
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof StatusError) || isClear(error)) throw error;
+    const message = `error when ${doing} "${source}": ${error.message}`;
+    throw new StatusError(error.reason, message, error.details, error);
+  }
+}
+
+function isClear({ reason, message }: StatusError): boolean {
+  return reason === 'Invalid' || message.startsWith('Cannot reach');
 }

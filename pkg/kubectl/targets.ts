@@ -37,7 +37,7 @@ export async function targetsOf(
   const [first, ...rest] = names;
   if (first === undefined)
     throw new KubectlError(
-      `You must specify the type of resource to ${verb}. Use "mini kubectl api-resources" for a complete list of supported resources.`,
+      `Required resource not specified: name the type of resource to ${verb}.\nUse "mini kubectl api-resources" for a complete list of supported resources.\nSee 'mini kubectl ${verb} -h' for help and examples`,
     );
   if (names.some((name) => name.includes('/')))
     return Promise.all(names.map((name) => slashed(api, name)));

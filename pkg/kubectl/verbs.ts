@@ -2,6 +2,7 @@
 
 import type { Verb } from './verb.ts';
 import { apply } from './verbs/apply.ts';
+import { deleteVerb } from './verbs/delete.ts';
 import { get } from './verbs/get.ts';
 import { logs } from './verbs/logs.ts';
 
@@ -11,5 +12,5 @@ export const root: Verb = {
   summary:
     "The everyday verbs of kubectl, built in. Flags, output and exit codes are kubectl's; for what is not here, use the real kubectl.",
   usage: 'COMMAND [flags]',
-  verbs: [get, apply, logs],
+  verbs: [get, apply, deleteVerb, logs],
 };

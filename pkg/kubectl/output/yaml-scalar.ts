@@ -14,21 +14,53 @@ const PRINTABLE = /^[\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{1000
 const FIRST_INDICATOR = /^(?:[#,[\]{}&*!|>'"%@`]|[?:](?:[ \t\n]|$)|-(?:[ \t\n]|$)|---|\.\.\.)/;
 const INNER_INDICATOR = /:(?:[ \t\n]|$)|[ \t\n]#/;
 
-/** A scalar, an empty list or an empty mapping; `indent` is that of a block of text. */
-export function scalarText(value: unknown, indent: string): string {
-  if (typeof value === 'string') return stringText(value, indent);
+/** Where a scalar stands: the column that it begins in, and the indent of its further lines. */
+export interface Position {
+  readonly column: number;
+  readonly indent: string;
+  /** Keys stay on one line. */
+  readonly isKey?: boolean;
+}
+
+/** Lines are broken at the first space after this column. */
+const BEST_WIDTH = 80;
+
+/** A scalar, an empty list or an empty mapping. */
+export function scalarText(value: unknown, position: Position): string {
+  if (typeof value === 'string') return stringText(value, position);
   if (Array.isArray(value)) return '[]';
   if (typeof value === 'object' && value !== null) return '{}';
   return value === undefined ? 'null' : String(value);
 }
 
-function stringText(text: string, indent: string): string {
+function stringText(text: string, position: Position): string {
   const isPrintable = PRINTABLE.test(text);
   if (text.includes('\n'))
-    return isPrintable && !/ \n| $/.test(text) ? block(text, indent) : doubleQuoted(text);
-  if (isAmbiguous(text) || !isPrintable) return doubleQuoted(text);
+    return isPrintable && !/ \n| $/.test(text) && !position.isKey
+      ? block(text, position.indent)
+      : doubleQuoted(text, position);
+  if (isAmbiguous(text) || !isPrintable) return doubleQuoted(text, position);
   const isPlain = !/^ | $/.test(text) && !FIRST_INDICATOR.test(text) && !INNER_INDICATOR.test(text);
-  return isPlain ? text : `'${text.replaceAll("'", "''")}'`;
+  if (isPlain) return folded([...text], position);
+  return folded([`'${text.charAt(0)}`, ...text.slice(1).replaceAll("'", "''"), "'"], position);
+}
+
+/** Breaks lines at single spaces; `characters` are written as they are. */
+function folded(characters: readonly string[], { column: start, indent, isKey }: Position): string {
+  let column = start;
+  let text = '';
+  for (const [index, character] of characters.entries()) {
+    const isBreak =
+      character === ' ' &&
+      column > BEST_WIDTH &&
+      !isKey &&
+      index > 0 &&
+      characters[index - 1] !== ' ' &&
+      characters[index + 1] !== ' ';
+    text += isBreak ? `\n${indent}` : character;
+    column = isBreak ? indent.length : column + character.length;
+  }
+  return text;
 }
 
 /** Whether YAML 1.1 would read the plain text as something other than a string. */
@@ -64,7 +96,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\x1b': '\\e',
 };
 
-function doubleQuoted(text: string): string {
+function doubleQuoted(text: string, position: Position): string {
   const body = [...text].map((character) => {
     const short = ESCAPES[character];
     if (short) return short;
@@ -73,5 +105,6 @@ function doubleQuoted(text: string): string {
     if (code <= 0xff) return `\\x${code.toString(16).toUpperCase().padStart(2, '0')}`;
     return `\\u${code.toString(16).toUpperCase().padStart(4, '0')}`;
   });
-  return `"${body.join('')}"`;
+  const [first = '', ...rest] = body;
+  return folded([`"${first}`, ...rest, '"'], position);
 }

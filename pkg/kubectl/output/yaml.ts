@@ -2,13 +2,13 @@
 
 import { isObject } from '../../api/json.ts';
 import { compareKeys } from './yaml-keys.ts';
-import { scalarText } from './yaml-scalar.ts';
+import { type Position, scalarText } from './yaml-scalar.ts';
 
 const INDENT = '  ';
 
 /** The text of `-o yaml`, with the final newline. */
 export function yamlText(value: unknown): string {
-  if (isScalar(value)) return `${scalarText(value, INDENT)}\n`;
+  if (isScalar(value)) return `${scalarText(value, { column: 0, indent: INDENT })}\n`;
   return lines(value, '').join('');
 }
 
@@ -24,19 +24,22 @@ function lines(value: unknown, indent: string): string[] {
   return Object.entries(value)
     .filter(([, field]) => field !== undefined)
     .sort(([a], [b]) => compareKeys(a, b))
-    .map(([key, field]) => `${indent}${scalarText(key, indent)}:${fieldText(field, indent)}`);
+    .map(([key, field]) => {
+      const name = `${indent}${scalarText(key, { column: indent.length, indent, isKey: true })}:`;
+      return `${name}${fieldText(field, { column: name.length + 1, indent })}`;
+    });
 }
 
 /** What follows `- `: a nested block begins on the same line. */
 function itemText(value: unknown, indent: string): string {
   const deeper = indent + INDENT;
-  if (isScalar(value)) return `${scalarText(value, deeper)}\n`;
+  if (isScalar(value)) return `${scalarText(value, { column: deeper.length, indent: deeper })}\n`;
   return lines(value, deeper).join('').slice(deeper.length);
 }
 
 /** What follows `key:`; lists stand at the indent of their key. */
-function fieldText(value: unknown, indent: string): string {
-  if (isScalar(value)) return ` ${scalarText(value, indent + INDENT)}\n`;
+function fieldText(value: unknown, { column, indent }: Position): string {
+  if (isScalar(value)) return ` ${scalarText(value, { column, indent: indent + INDENT })}\n`;
   const block = lines(value, Array.isArray(value) ? indent : indent + INDENT);
   return `\n${block.join('')}`;
 }

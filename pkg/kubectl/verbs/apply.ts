@@ -4,19 +4,19 @@
  * next change.
  */
 
-import { StatusError } from '../../api/errors.ts';
 import { isEqual } from '../../api/json.ts';
 import type { Api, Live } from '../api.ts';
 import type { Arguments } from '../arguments.ts';
 import { changePrinter } from '../changes.ts';
 import { DRY_RUN_FLAG, dryRunQuery, isClientDryRun } from '../dry-run.ts';
+import { forEachTried } from '../each.ts';
 import { FILENAME_FLAGS, type Located, locate, type Manifest, readManifests } from '../files.ts';
 import { KubectlError } from '../kubectl-error.ts';
 import { adopted } from '../last-applied.ts';
 import { compactJson } from '../output/json.ts';
 import { MANAGED_FIELDS_FLAG, OUTPUT_FLAG } from '../output/output.ts';
 import { unlessMissing } from '../problems.ts';
-import { withSource } from '../source-errors.ts';
+import { named } from '../source-errors.ts';
 import type { Call, Verb } from '../verb.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -73,19 +73,14 @@ export const apply: Verb = {
 
 async function applyAll({ args, io, api }: Call, all: readonly Located[]): Promise<number> {
   const print = changePrinter(args, io);
-  const failures: unknown[] = [];
-  for (const located of all) {
-    try {
-      const { object, done } = await applyOne(api(), args, located);
-      print(object, done);
-    } catch (error) {
-      if (!(error instanceof StatusError)) throw error;
-      failures.push(withSource(error, { doing: 'applying patch', source: located.source }));
-    }
-  }
-  const [first] = failures;
-  if (failures.length > 1) throw new AggregateError(failures);
-  if (first !== undefined) throw first;
+  await forEachTried(all, async (located) => {
+    const applied = applyOne(api(), args, located);
+    const { object, done } = await named(applied, {
+      doing: 'applying patch',
+      source: located.source,
+    });
+    print(object, done);
+  });
   return 0;
 }
 

@@ -1,7 +1,9 @@
 /** `kubectl get`: tables from the server, or objects in the form that -o names; -w follows the changes. */
 
+import { StatusError } from '../../api/errors.ts';
 import type { Api, Live, Place } from '../api.ts';
 import type { Arguments } from '../arguments.ts';
+import { throwAll } from '../each.ts';
 import { FILENAME_FLAGS, readManifests } from '../files.ts';
 import { singularText } from '../kinds.ts';
 import { KubectlError } from '../kubectl-error.ts';
@@ -160,21 +162,18 @@ interface Printing {
 async function printTables({ api, args, io, targets }: Printing): Promise<number> {
   const groups = grouped(targets);
   const isMixed = groups.length > 1;
+  // What can be printed is; what failed is told at the end.
+  const failures: StatusError[] = [];
   let printed = 0;
-  let failure: unknown;
   for (const group of groups) {
-    try {
-      const table = await fetchGroup(api, args, group);
-      if (!table?.rows?.length) continue;
-      const options = tableOptions(args, group, isMixed);
-      io.stdout.write(`${printed > 0 ? '\n' : ''}${tableText(table, options)}`);
-      printed += 1;
-    } catch (error) {
-      // What can be printed is; the first failure is told at the end.
-      failure ??= error;
-    }
+    const table = await fetchGroup({ api, args, failures }, group);
+    if (!table?.rows?.length) continue;
+    const options = tableOptions(args, group, isMixed);
+    const isApart = printed > 0 && options.hasHeaders;
+    io.stdout.write(`${isApart ? '\n' : ''}${tableText(table, options)}`);
+    printed += 1;
   }
-  if (failure !== undefined) throw failure;
+  throwAll(failures);
   if (printed === 0 && !args.isSet('ignore-not-found'))
     io.stderr.write(nothingFound(api, args, targets));
   return 0;
@@ -213,21 +212,25 @@ export function tableOptions(
   };
 }
 
+interface Fetching {
+  readonly api: Api;
+  readonly args: Arguments;
+  readonly failures: StatusError[];
+}
+
 async function fetchGroup(
-  api: Api,
-  args: Arguments,
+  { api, args, failures }: Fetching,
   group: readonly Target[],
 ): Promise<Table | undefined> {
   const sortPath = args.optional('sort-by');
   const query = sortPath ? { includeObject: 'Object' } : {};
   const tables: Table[] = [];
   for (const target of group) {
-    const place = placeOfTarget(api, args, target);
-    if (target.name === undefined)
-      tables.push(...(await listTables(api, place, { ...query, ...selectionOf(args) })));
-    else {
-      const table = await found(args, () => api.get<Table>(place, { accept: TABLE_ACCEPT, query }));
-      if (table) tables.push(table);
+    try {
+      tables.push(...(await tablesOf({ api, args, query }, target)));
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      failures.push(error);
     }
   }
   const [first] = tables;
@@ -237,6 +240,19 @@ async function fetchGroup(
     ? sortedBy(rows, { path: sortPath, objectOf: ({ object }) => object })
     : rows;
   return { ...first, rows: sorted };
+}
+
+interface Asking {
+  readonly api: Api;
+  readonly args: Arguments;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+async function tablesOf({ api, args, query }: Asking, target: Target): Promise<readonly Table[]> {
+  const place = placeOfTarget(api, args, target);
+  if (target.name === undefined) return listTables(api, place, { ...query, ...selectionOf(args) });
+  const table = await found(args, () => api.get<Table>(place, { accept: TABLE_ACCEPT, query }));
+  return table ? [table] : [];
 }
 
 async function listTables(
