@@ -1,6 +1,6 @@
 /**
- * Keeps one session to one of the servers up for as long as the signal lets it: jittered reconnects, servers in
- * turn, each attempt with a deadline. The session's own pings find half-open connections.
+ * Keeps one session to one of the servers up for as long as the signal lets it: jittered reconnects, all servers tried
+ * side by side, each attempt with a deadline. The session's own pings find half-open connections.
  */
 
 import type { Duplex } from 'node:stream';
@@ -10,12 +10,13 @@ import { Backoff } from '../wait/backoff.ts';
 import { type Clock, sleep, systemClock } from '../wait/clock.ts';
 import { type ClientTls, CONNECT_DEADLINE_MS, dialSocket } from './dial-socket.ts';
 import type { Environment } from './proxy.ts';
+import { firstToAnswer, type Winner } from './race.ts';
 import type { Session, StreamHeader } from './session.ts';
 import { StreamError } from './stream.ts';
 import { MAX_MESSAGE_BYTES, WebSocketSession } from './web-socket-session.ts';
 
+/** After a session that ended. */
 const FIRST_RETRY_MS = 200;
-/** A server that is back is found again within this. */
 const MAX_RETRY_MS = 4_000;
 /** A session that ended sooner counts as a failed attempt, so that a refusing server is not hammered. */
 const STABLE_MS = 5_000;
@@ -82,32 +83,52 @@ async function keepUp(
   options: DialTunnelOptions,
   setSession: (session: Session | undefined) => void,
 ): Promise<void> {
-  const { log, signal, clock = systemClock } = options;
+  const { signal, clock = systemClock } = options;
   const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, jitter: 0.5 });
-  for (let turn = 0; !signal.aborted; turn += 1) {
-    const servers = typeof options.servers === 'function' ? options.servers() : options.servers;
-    const server = servers[turn % Math.max(servers.length, 1)] ?? '';
-    try {
-      const livedMs = await runSession(options, server, setSession);
-      if (livedMs >= STABLE_MS) backoff.reset();
-      turn -= 1; // The server that was good is tried first.
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn('Connecting to server failed', { server, error: describe(error) });
-      if (error instanceof Refused) options.onRefused?.(error);
-    }
+  let good = '';
+  while (!signal.aborted) {
+    const winner = await findServer(options, good);
+    if (!winner) continue;
+    // The server that was good is tried first.
+    good = winner.server;
+    const livedMs = await runSession(options, winner, setSession);
+    if (livedMs >= STABLE_MS) backoff.reset();
     await sleep(backoff.next(), signal, clock).catch(() => undefined);
   }
+}
+
+function findServer(
+  options: DialTunnelOptions,
+  good: string,
+): Promise<Winner<WebSocketSession> | undefined> {
+  const { log, signal, clock = systemClock } = options;
+  const list = serversOf(options);
+  return firstToAnswer({
+    servers: [...list.filter((server) => server === good), ...list.filter((one) => one !== good)],
+    connect: (server, stop) => connect({ ...options, signal: stop }, server),
+    discard: (session) => session.close(new Error('another server was faster')),
+    onFailure(server, error) {
+      log.warn('Connecting to server failed', { server, error: describe(error) });
+      if (error instanceof Refused) options.onRefused?.(error);
+    },
+    isCurrent: () => serversOf(options).join() === list.join(),
+    clock,
+    signal,
+  });
+}
+
+function serversOf({ servers }: DialTunnelOptions): readonly string[] {
+  const list = typeof servers === 'function' ? servers() : servers;
+  return list.length > 0 ? list : [''];
 }
 
 /** Resolves to how long the session lived. */
 async function runSession(
   options: DialTunnelOptions,
-  server: string,
+  { server, connection: session }: Winner<WebSocketSession>,
   setSession: (session: Session | undefined) => void,
 ): Promise<number> {
   const { log, signal, clock = systemClock } = options;
-  const session = await connect(options, server);
   const since = clock.now();
   setSession(session);
   log.info('Connected to server', { server });

@@ -55,7 +55,6 @@ export class Cluster {
   static async start(...flags: readonly string[]): Promise<Cluster> {
     const cluster = new Cluster();
     try {
-      cluster.#kubectl = (await tools()).kubectl;
       await cluster.addHost('one');
       cluster.startServer(...flags);
       await cluster.nodeReady('one');
@@ -74,6 +73,7 @@ export class Cluster {
   }
 
   async addHost(name: string): Promise<Host> {
+    this.#kubectl ||= (await tools()).kubectl;
     const host = await this.network.addHost(name);
     this.hosts.push(host);
     return host;
@@ -120,7 +120,7 @@ export class Cluster {
 
   /** kubectl apply of these objects. */
   async apply(...objects: readonly object[]): Promise<void> {
-    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+    const input = objects.map((object) => JSON.stringify(object)).join('\n---\n');
     const { code, stderr } = await this.try(['apply', '-f', '-'], { input });
     if (code !== 0) throw new Error(`kubectl apply: ${stderr}`);
   }
