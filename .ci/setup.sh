@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|bench`. Idempotent: what is there is not
-# installed again. Needs git, Node 20 with npm, gcc, make, python3 and root; says what is missing otherwise.
+# installed or built again. Needs git, Node 20 with npm, gcc, make, python3 and root; says what is missing otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DEBIAN_FRONTEND=noninteractive
 
 # Debian packages and what each is for.
 BUILD_PACKAGES=(
-  libjson-c-dev   # JSON in the C helper
-  libzstd-dev     # the launcher unpacks its payload with it
-  patchelf        # lets the program find the libatomic beside it
-  libatomic1      # carried: Node needs it and a minimal Debian lacks it
-  musl-tools      # small static programs
+  libc6-dev binutils  # C headers, strip
+  libjson-c-dev       # JSON in the C helper
+  libzstd-dev         # the launcher unpacks its payload with it
+  patchelf            # lets the program find the libatomic beside it
+  libatomic1          # carried, and Node needs it: a minimal Debian lacks it
 )
 TEST_PACKAGES=(
-  busybox-static iproute2 unzip curl          # test images, test hosts, real kubectl and helm
-  docker-registry openssl                     # pull tests
-  debootstrap qemu-user-static                # minimal root file system, arm64
-  gcc-aarch64-linux-gnu                       # arm64 build
+  busybox-static iproute2 util-linux procps curl     # test images and hosts
+  docker-registry openssl                             # pull tests
+  debootstrap qemu-user-static                        # minimal root file system, arm64
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
   libjson-c-dev:arm64 libzstd-dev:arm64
 )
 
@@ -32,25 +32,28 @@ missing_packages() {
 }
 
 install_packages() {
-  local missing
+  command -v dpkg-query >/dev/null || die "this sets Debian 12 up; on another system install the likes of: $*"
+  local missing log
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -eq 0 ] && return
-  command -v apt-get >/dev/null || die "these packages are missing and there is no apt-get: ${missing[*]}"
-  [ "$(id -u)" = 0 ] || die "these Debian packages are missing: ${missing[*]}; install them or run this as root"
+  [ "$(id -u)" = 0 ] || die "these Debian packages are missing: run this as root, or install them: ${missing[*]}"
   say "installing Debian packages: ${missing[*]}"
   if [[ " ${missing[*]} " == *:arm64* ]]; then dpkg --add-architecture arm64; fi
-  apt-get update -qq || die 'apt-get update failed: check /etc/apt/sources.list and the network'
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/mini-apt.$$ 2>&1 ||
-    { tail -n 20 /tmp/mini-apt.$$ >&2; rm -f /tmp/mini-apt.$$; die 'apt-get install failed'; }
-  rm -f /tmp/mini-apt.$$
+  log=$(mktemp)
+  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    die 'Debian packages could not be installed: see above; check /etc/apt/sources.list and the network'
+  fi
+  rm -f "$log"
 }
 
 check_tools() {
-  local tool
-  for tool in git node npm gcc make; do
-    command -v "$tool" >/dev/null || die "$tool is missing: apt-get install ${tool/npm/nodejs}"
+  local tool missing=() major
+  for tool in git node npm gcc make python3; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
   done
-  local major
+  [ ${#missing[@]} -eq 0 ] || die "these programs are missing: ${missing[*]} (Node: 20 or newer, with npm)"
   major=$(node -p 'process.versions.node.split(".")[0]')
   [ "$major" -ge 20 ] || die "Node $major is too old to install the dependencies: 20 or newer is needed"
 }
@@ -59,6 +62,7 @@ install_dependencies() {
   # npm writes this file when an installation has finished.
   if [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
   say 'installing npm packages'
+  # Some packages want the newer Node that mini carries, and run under that: warnings about the installing one mislead.
   npm ci --no-audit --no-fund --loglevel=error || die 'npm ci failed: check the network and the npm registry settings'
   touch node_modules/.package-lock.json
 }
@@ -76,25 +80,31 @@ build() {
 
 prepare() {
   check_tools
-  install_packages "${BUILD_PACKAGES[@]}"
+  install_packages "${BUILD_PACKAGES[@]}" "$@"
   install_dependencies
+}
+
+run_tests() {
+  [ "$(id -u)" = 0 ] || die 'the tests make namespaces and mounts: run them as root'
+  prepare "${TEST_PACKAGES[@]}"
+  say 'checking sources'
+  node build.mjs check
+  build dist/mini amd64
+  build dist/mini-arm64 arm64
+  say 'testing'
+  exec node_modules/.bin/node test/run.ts test/unit test/contract test/integration test/runtime test/e2e
 }
 
 case "${1:-}" in
   packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" ;;
   build) prepare; build dist/mini amd64 ;;
-  up) prepare; build dist/mini amd64; exec dist/mini up ;;
-  test)
-    [ "$(id -u)" = 0 ] || die 'the tests make namespaces and mounts: run them as root'
+  up)
+    [ "$(id -u)" = 0 ] || die 'mini runs containers: run this as root'
     prepare
-    install_packages "${TEST_PACKAGES[@]}"
-    say 'checking sources'
-    node build.mjs check
     build dist/mini amd64
-    build dist/mini-arm64 arm64
-    say 'testing'
-    exec node_modules/.bin/node test/run.ts test/unit test/contract test/integration test/runtime test/e2e
+    exec dist/mini up
     ;;
-  bench) prepare; install_packages "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
+  test) run_tests ;;
+  bench) prepare "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
   *) die 'usage: setup.sh packages|build|up|test|bench' ;;
 esac
