@@ -191,7 +191,7 @@ export class Host {
     });
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
-    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    const timer = setTimeout(() => process.kill(programIn(child), 'SIGKILL'), timeoutMs);
     return new Promise((done) => {
       child.once('close', (code, signal) => {
         clearTimeout(timer);
@@ -228,11 +228,7 @@ export class Host {
     }
     child.stdin?.end();
     const exited = new Promise<number>((done) => child.once('close', (code) => done(code ?? 128)));
-    // nsenter forks to enter the pid namespace: the program is its child.
-    const pid = () =>
-      Number(
-        readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0],
-      );
+    const pid = () => programIn(child);
     return {
       child,
       pid,
@@ -346,6 +342,12 @@ export class Host {
     for (const controller of controllers())
       await removeCgroup(join(CGROUPS, controller, this.#cgroup));
   }
+}
+
+/** The pid of the program that nsenter was asked for: nsenter forks to enter the pid namespace, and waits for it. */
+function programIn({ pid }: ChildProcess): number {
+  const [program] = readProc(`${pid}`, `task/${pid}/children`).trim().split(' ');
+  return Number(program || pid);
 }
 
 /** A file of a process; empty when it ended meanwhile. */
