@@ -70,11 +70,22 @@ async function execCheck(
     if (size < MAX_OUTPUT_BYTES) chunks.push(chunk);
     size += chunk.length;
   };
-  session.stdout.on('data', collect).on('error', () => undefined);
-  session.stderr?.on('data', collect).on('error', () => undefined);
+  const outputs: readonly NodeJS.ReadableStream[] = [
+    session.stdout,
+    ...(session.stderr ? [session.stderr] : []),
+  ];
+  const read = Promise.all(
+    outputs.map((output) => {
+      const ended = new Promise<void>((resolve) => output.once('end', resolve));
+      output.on('data', collect).on('error', () => undefined);
+      return ended;
+    }),
+  );
   try {
     const exit = await orAborted(session.exited, signal);
     if (exit.exitCode === 0) return OK;
+    // It has failed in any case; a child of it that holds its output open only costs the rest of the message.
+    await orAborted(read, signal).catch(() => undefined);
     return failed(Buffer.concat(chunks).toString('utf8', 0, MAX_OUTPUT_BYTES));
   } finally {
     session.close();
