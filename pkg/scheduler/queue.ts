@@ -6,8 +6,9 @@
 import type { Pod } from '../api/generated/types.ts';
 import type { Clock } from '../wait/clock.ts';
 
-/** As Kubernetes' podInitialBackoffSeconds and podMaxBackoffSeconds. */
-const BACKOFF_FIRST_MS = 1000;
+/** Kubernetes begins with a second. A try here takes microseconds, and a node that has just become ready is worth one. */
+const BACKOFF_FIRST_MS = 50;
+/** As Kubernetes' podMaxBackoffSeconds. */
 const BACKOFF_MAX_MS = 10_000;
 /** A pod that found no node is tried again after this long even if nothing seems to have changed. */
 const UNSCHEDULABLE_MAX_MS = 5 * 60_000;

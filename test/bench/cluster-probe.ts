@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import type { Deployment, Node, Pod } from '../../pkg/api/generated/types.ts';
 import type { Client } from '../../pkg/client/client.ts';
@@ -91,15 +91,9 @@ async function timeToRunning(client: Client, name: string): Promise<number> {
 
 /** The server and agent processes: pid of each. */
 function processes(): { readonly server: number; readonly agent: number } {
-  const find = (role: string) =>
-    Number(
-      readdirSync('/proc').find((pid) => {
-        if (!/^\d+$/.test(pid)) return false;
-        const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return args[0]?.endsWith('mini') === true && args[1] === role;
-      }),
-    );
-  return { server: find('server'), agent: find('agent') };
+  const pidOf = (role: string) =>
+    Number.parseInt(readFileSync(`/run/mini/${role}.pid`, 'utf8'), 10);
+  return { server: pidOf('server'), agent: pidOf('agent') };
 }
 
 function pssMb(pid: number): number {
