@@ -241,7 +241,9 @@ async function check() {
     'embedded/hello/hello.c',
   ].filter((name) => /\.[ch]$/.test(name));
   await step('generate types', generateTypes);
-  await step('biome', () => run('node_modules/.bin/biome', ['ci', '--error-on-warnings', '.']));
+  await step('biome', () =>
+    run('node_modules/.bin/biome', ['ci', '--colors=off', '--error-on-warnings', '.']),
+  );
   await step('tsc', () => run('node_modules/.bin/tsc', ['-p', '.']));
   await step('knip', () => run(NODE, ['node_modules/.bin/knip']));
   await step('clang-format', () =>

@@ -130,19 +130,28 @@ async function deploySample(client: Client, say: Say): Promise<void> {
   }
 }
 
-/** The answer of the first pod of the sample, once all of them are available. */
-async function askSample(client: Client): Promise<{ answer: string; address: string } | undefined> {
+/** The answer of the first pod of the sample, once all of them are available; throws with why they are not. */
+async function askSample(client: Client): Promise<{ answer: string; address: string }> {
   const sample = await client.get<Deployment>('deployments', {
     namespace: 'default',
     name: 'hello',
   });
-  if ((sample.status?.availableReplicas ?? 0) < (sample.spec?.replicas ?? 1)) return undefined;
   const { items } = await client.list<Pod>('pods', {
     namespace: 'default',
     labelSelector: 'app=hello',
   });
+  if ((sample.status?.availableReplicas ?? 0) < (sample.spec?.replicas ?? 1))
+    throw new Error(items.map(stateOf).join('; ') || 'it has no pods yet');
   const address = items.find((pod) => pod.status?.phase === 'Running')?.status?.podIP;
-  return address ? { answer: await fetchText(address), address } : undefined;
+  if (!address) throw new Error('no pod of it has an address');
+  return { answer: await fetchText(address), address };
+}
+
+function stateOf({ metadata, status }: Pod): string {
+  const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting)?.state?.waiting;
+  const condition = status?.conditions?.find(({ status: is, message }) => is !== 'True' && message);
+  const reason = waiting?.message ?? waiting?.reason ?? condition?.message;
+  return `pod ${metadata.name} is ${status?.phase ?? 'Pending'}${reason ? ` (${reason})` : ''}`;
 }
 
 function fetchText(host: string): Promise<string> {
