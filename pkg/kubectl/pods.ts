@@ -7,20 +7,21 @@ import type { Api, Live } from './api.ts';
 import { type Kind, resourceText } from './kinds.ts';
 import { KubectlError } from './kubectl-error.ts';
 import { oneTarget } from './targets.ts';
-import type { Io } from './verb.ts';
+
+/** Tells the user of a choice that was made for him. */
+export type Tell = (text: string) => void;
 
 const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
-/** The pod of `NAME` or `TYPE/NAME`; of several pods of a workload the one that is most alive, and says so. */
-export async function podOf(api: Api, io: Io, name: string): Promise<Pod> {
+/** The pod of `NAME` or `TYPE/NAME`; of several pods of a workload the one that is most alive. */
+export async function podOf(api: Api, name: string, tell: Tell = () => undefined): Promise<Pod> {
   const { kind, object } = await namedObject(api, name);
   if (resourceText(kind) === 'pods') return decodePod(object);
   const pods = await podsOf(api, kind, object);
   const [first] = [...pods].sort((a, b) => liveliness(b) - liveliness(a));
   if (!first)
     throw new KubectlError(`no pods found for ${resourceText(kind)}/${object.metadata.name}`);
-  if (pods.length > 1)
-    io.stderr.write(`Found ${pods.length} pods, using pod/${first.metadata.name}\n`);
+  if (pods.length > 1) tell(`Found ${pods.length} pods, using pod/${first.metadata.name}\n`);
   return first;
 }
 
@@ -52,7 +53,7 @@ function selectorText({ spec }: Live): string {
 }
 
 /** The container that -c names, else the annotated one, else the first, which is told when there are others. */
-export function containerOf(pod: Pod, io: Io, asked: string | undefined): string {
+export function containerOf(pod: Pod, asked: string | undefined, tell: Tell): string {
   const { containers, initContainers = [], ephemeralContainers = [] } = pod.spec;
   const all = [...containers, ...initContainers, ...ephemeralContainers].map(({ name }) => name);
   if (asked) {
@@ -63,8 +64,7 @@ export function containerOf(pod: Pod, io: Io, asked: string | undefined): string
   if (annotated && all.includes(annotated)) return annotated;
   const [first] = containers;
   if (!first) throw new KubectlError(`pod ${pod.metadata.name} has no containers`);
-  if (all.length > 1)
-    io.stderr.write(`Defaulted container "${first.name}" out of: ${containerList(pod)}\n`);
+  if (all.length > 1) tell(`Defaulted container "${first.name}" out of: ${containerList(pod)}\n`);
   return first.name;
 }
 

@@ -2,9 +2,12 @@
 
 import type { Verb } from './verb.ts';
 import { apply } from './verbs/apply.ts';
+import { create } from './verbs/create.ts';
 import { deleteVerb } from './verbs/delete.ts';
+import { attach, exec } from './verbs/exec.ts';
 import { get } from './verbs/get.ts';
 import { logs } from './verbs/logs.ts';
+import { portForward } from './verbs/port-forward.ts';
 
 /** `kubectl` itself. */
 export const root: Verb = {
@@ -12,5 +15,5 @@ export const root: Verb = {
   summary:
     "The everyday verbs of kubectl, built in. Flags, output and exit codes are kubectl's; for what is not here, use the real kubectl.",
   usage: 'COMMAND [flags]',
-  verbs: [get, apply, deleteVerb, logs],
+  verbs: [get, apply, create, deleteVerb, logs, exec, attach, portForward],
 };

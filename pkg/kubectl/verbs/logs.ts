@@ -98,7 +98,10 @@ async function sourcesOf({ args, io, api: open }: Call): Promise<readonly Source
     throw new KubectlError(
       "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'mini kubectl logs -h' for help and examples",
     );
-  return sourcesOfPod(await podOf(api, io, name), io, { args, container });
+  return sourcesOfPod(await podOf(api, name, (text) => io.stderr.write(text)), io, {
+    args,
+    container,
+  });
 }
 
 function sourcesOfPod(
@@ -106,7 +109,8 @@ function sourcesOfPod(
   io: Io,
   { args, container }: { readonly args: Arguments; readonly container: string | undefined },
 ): readonly Source[] {
-  if (!args.isSet('all-containers')) return [{ pod, container: containerOf(pod, io, container) }];
+  if (!args.isSet('all-containers'))
+    return [{ pod, container: containerOf(pod, container, (text) => io.stderr.write(text)) }];
   const { initContainers = [], containers, ephemeralContainers = [] } = pod.spec;
   return [...initContainers, ...containers, ...ephemeralContainers].map(({ name }) => ({
     pod,
