@@ -3,7 +3,6 @@
  * fails the work it tells of: at most MAX_QUEUED wait, later ones are dropped.
  */
 
-import { randomBytes } from 'node:crypto';
 import type { Event } from '../api/generated/types.ts';
 import type { ApiObject, Ref } from '../api/meta.ts';
 import type { Client } from '../client/client.ts';
@@ -13,6 +12,7 @@ import type { Clock } from '../wait/clock.ts';
 const MAX_QUEUED = 1000;
 /** How many distinct events are remembered for counting. */
 const MAX_KNOWN = 4096;
+const NANOS_PER_MS = 1_000_000;
 
 export interface EventDetails {
   readonly type: 'Normal' | 'Warning';
@@ -38,6 +38,7 @@ export class NodeEvents {
     readonly details: EventDetails;
     readonly atMs: number;
   }[] = [];
+  #serial = 0;
   #isRunning = false;
   #isClosed = false;
 
@@ -84,14 +85,18 @@ export class NodeEvents {
         this.#known.delete(key); // It has expired there: write it anew.
       }
     }
-    const event = this.#event(object, details, time);
+    const event = this.#event(object, details, { atMs, time });
     await this.#options.client.create<Event>('events', event);
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     const { namespace = '', name } = event.metadata;
     this.#known.set(key, { ref: { namespace, name }, count: 1 });
   }
 
-  #event(object: ApiObject, details: EventDetails, time: string) {
+  #event(
+    object: ApiObject,
+    details: EventDetails,
+    { atMs, time }: { readonly atMs: number; readonly time: string },
+  ) {
     const { metadata, kind, apiVersion } = object;
     const { nodeName } = this.#options;
     const field = details.isInit ? 'initContainers' : 'containers';
@@ -99,7 +104,7 @@ export class NodeEvents {
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${metadata.name}.${randomBytes(8).toString('hex')}`, namespace },
+      metadata: { name: this.#name(metadata.name, atMs), namespace },
       involvedObject: {
         kind,
         apiVersion,
@@ -119,5 +124,11 @@ export class NodeEvents {
       lastTimestamp: time,
       count: 1,
     } as const;
+  }
+
+  /** Unique on this node, and in order of time: that is how lists show those of the same second. */
+  #name(about: string, atMs: number): string {
+    this.#serial = (this.#serial + 1) % NANOS_PER_MS;
+    return `${about}.${(BigInt(atMs) * BigInt(NANOS_PER_MS) + BigInt(this.#serial)).toString(16)}`;
   }
 }

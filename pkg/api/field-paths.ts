@@ -158,6 +158,8 @@ function compareSides(
   into: Builders,
   { element, a, b, place }: Pair<unknown> & { readonly element: string },
 ): void {
+  // An empty map or list is not stored: whether it is given or not is no difference.
+  if (isNothing(a, place) && isNothing(b, place)) return;
   if (b === undefined) addAll(descend(into.removed, element), { value: a, place });
   else if (a === undefined) addAll(descend(into.changed, element), { value: b, place });
   else if (!isEqual(a, b)) {
@@ -167,6 +169,12 @@ function compareSides(
     };
     compare(inner, { a, b, place });
   }
+}
+
+function isNothing(value: unknown, { shape }: Place): boolean {
+  if (value === undefined) return true;
+  if (shape?.kind === 'list') return Array.isArray(value) && value.length === 0;
+  return shape?.kind === 'map' && isObject(value) && Object.keys(value).length === 0;
 }
 
 /**

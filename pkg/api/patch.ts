@@ -110,8 +110,8 @@ function isPointer(value: unknown): value is string {
 function doesNotApply(error: Error): StatusError {
   return new StatusError(
     'Invalid',
-    'the server rejected our request due to an error in our request',
-    { causes: [{ message: `${error.name}: ${error.message}` }] },
+    `the server rejected our request due to an error in our request: ${error.message}`,
+    undefined,
     error,
   );
 }

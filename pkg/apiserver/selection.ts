@@ -42,11 +42,7 @@ function parsed<T>(parse: () => T, parameter: string): T {
 function checkFields(resource: Resource, fields: FieldSelector): void {
   for (const { field } of fields) {
     if (isMetaField(field) || resource.fields?.[field]) continue;
-    const [group, version, kind] = resource.gvk;
-    const gv = group ? `${group}/${version}` : version;
-    throw badRequest(
-      `Unable to find "${gv}, Resource=${resource.names.plural}" that match label selector "", field selector "${field}": field label not supported: ${field} (kind ${kind})`,
-    );
+    throw badRequest(`field label not supported: ${field}`);
   }
 }
 

@@ -72,7 +72,10 @@ function text(value: unknown): string {
 /** An error's message with those of its causes: `a: b: c`. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
+  if (error.cause === undefined) return error.message;
+  const cause = describe(error.cause);
+  // Errors that carry the text of their cause do not say it twice.
+  return error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }
 
 function toStderr(line: string): void {

@@ -66,6 +66,8 @@ export async function servePodProxy({
   forwarded.on('error', (error) =>
     reject(new ApiError(502, `error reading from pod: ${error.message}`)),
   );
+  // It was paused while the way into the pod was made; an HTTP client only listens.
+  connection.resume();
   message.pipe(forwarded);
   const answer = await promise;
   response.writeHead(answer.statusCode ?? 502, kept(answer.headers));

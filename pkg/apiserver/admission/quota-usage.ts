@@ -79,7 +79,7 @@ export function unstated(quota: ResourceQuota, pod: Pod): readonly string[] {
   const names = Object.keys(quota.spec.hard ?? {}).filter((name) =>
     /^((requests|limits)\.)?(cpu|memory)$/.test(name),
   );
-  const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
+  const all = [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])];
   return names.flatMap((name) => {
     const [kind, key] = name.includes('.') ? name.split('.') : ['requests', name];
     const lacking = all.filter(({ resources }) => {
@@ -108,7 +108,7 @@ function effective({ spec }: Pod, kind: 'requests' | 'limits'): Amounts {
   const of = ({ resources }: Container): Amounts => resources?.[kind] ?? {};
   const inits = spec.initContainers ?? [];
   const sidecars = inits.filter(({ restartPolicy }) => restartPolicy === 'Always');
-  const running = sum([...spec.containers, ...sidecars].map(of));
+  const running = sum([...(spec.containers ?? []), ...sidecars].map(of));
   const largest = { ...running };
   for (const init of inits) {
     for (const [name, amount] of Object.entries(of(init))) {
@@ -176,7 +176,7 @@ function matchesValue(operator: string, { value, values = [] }: Value): boolean 
 }
 
 function isBestEffort({ spec }: Pod): boolean {
-  return [...spec.containers, ...(spec.initContainers ?? [])].every(({ resources }) => {
+  return [...(spec.containers ?? []), ...(spec.initContainers ?? [])].every(({ resources }) => {
     const stated = { ...resources?.requests, ...resources?.limits };
     return stated['cpu'] === undefined && stated['memory'] === undefined;
   });

@@ -14,10 +14,15 @@ export function isOn(
   return request.operation === operation && qualified === resource && request.subresource === '';
 }
 
-/** The pod that a request creates, or undefined. */
+/** The pod that a request creates; undefined also for one without containers, which validation refuses afterwards. */
 export function createdPod(request: AdmissionRequest): Pod | undefined {
-  return isOn(request, 'CREATE', 'pods') ? objectAs<Pod>(request.object, 'Pod') : undefined;
+  if (!isOn(request, 'CREATE', 'pods')) return undefined;
+  const pod: PodDraft | undefined = objectAs<Pod>(request.object, 'Pod');
+  return pod?.spec?.containers ? objectAs<Pod>(request.object, 'Pod') : undefined;
 }
+
+/** What a client may send: validation comes after admission. */
+type PodDraft = Omit<Pod, 'spec'> & { readonly spec?: Partial<Pod['spec']> };
 
 /** The object as its type; undefined when it is of another kind. The REST layer has checked its schema. */
 export function objectAs<T extends ApiObject>(
