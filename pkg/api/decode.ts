@@ -13,25 +13,52 @@ export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
 export interface Decoded {
   readonly object: JsonObject;
-  /** One for each unknown field; empty unless the mode is Warn. */
+  /** One for each unknown or repeated field; empty unless the mode is Warn. */
   readonly warnings: string[];
 }
 
 /** A value that does not fit its field; becomes a BadRequest naming the object's kind. */
 class MismatchError extends Error {}
 
+/** How strict to be, and the paths of fields that the body named twice, which a parsed value no longer shows. */
+export interface Strictness {
+  readonly mode: FieldValidation;
+  readonly duplicates: readonly string[];
+}
+
 /**
  * Decodes `value` as an object of the type with this full name. apiVersion and kind are filled in when absent. Throws
- * BadRequest for values of a wrong type, and in mode Strict for unknown fields.
+ * BadRequest for values of a wrong type, and in mode Strict for unknown and repeated fields.
  */
-export function decodeObject(type: string, value: unknown, mode: FieldValidation): Decoded {
+export function decodeObject(
+  type: string,
+  value: unknown,
+  strictness: FieldValidation | Strictness,
+): Decoded {
+  const { mode, duplicates } =
+    typeof strictness === 'string' ? { mode: strictness, duplicates: [] } : strictness;
   const schema = typeSchema(type);
   const decoder = new Decoder({ isPartial: false });
   const object = decodeTop(schema, () => decoder.fields(schema, value));
-  const unknown = decoder.unknownPaths.map((path) => `unknown field "${path}"`);
-  if (unknown.length === 0 || mode === 'Ignore') return { object, warnings: [] };
-  if (mode === 'Warn') return { object, warnings: unknown };
-  throw badRequest(cannotHandle(schema, `strict decoding error: ${unknown.join(', ')}`));
+  const problems = problemsOf(decoder.unknownPaths, duplicates);
+  if (problems.length === 0 || mode === 'Ignore') return { object, warnings: [] };
+  if (mode === 'Warn') return { object, warnings: problems };
+  throw badRequest(cannotHandle(schema, `strict decoding error: ${problems.join(', ')}`));
+}
+
+/** An unknown field is not reported for being there twice as well. */
+function problemsOf(unknown: readonly string[], duplicates: readonly string[]): string[] {
+  const repeated = duplicates.filter(
+    (path) => !unknown.some((field) => path === field || /^[.[]/.test(restAfter(path, field))),
+  );
+  return [
+    ...unknown.map((path) => `unknown field "${path}"`),
+    ...repeated.map((path) => `duplicate field "${path}"`),
+  ];
+}
+
+function restAfter(path: string, start: string): string {
+  return path.startsWith(start) ? path.slice(start.length) : '';
 }
 
 /**

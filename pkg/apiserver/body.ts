@@ -10,9 +10,12 @@ const BODY_MAX_BYTES = 3 * 1024 * 1024;
 export async function readBody(body: Readable): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  // A body that is too large stays open: its client sends on, and must be able to before it reads the answer.
+  const incoming = body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const chunk of incoming) {
     size += chunk.length;
     if (size > BODY_MAX_BYTES) {
+      body.resume();
       throw tooLarge(`Request entity too large: limit is ${BODY_MAX_BYTES}`);
     }
     chunks.push(chunk);

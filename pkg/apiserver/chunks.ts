@@ -95,9 +95,7 @@ export function readToken(text: string): Token {
     const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     if (isToken(value)) return value;
   } catch (error) {
-    throw badRequest(
-      `continue key is not valid: ${error instanceof Error ? error.message : error}`,
-    );
+    throw badRequest('continue key is not valid: it cannot be read', error);
   }
   throw badRequest('continue key is not valid: incorrect encoded version');
 }

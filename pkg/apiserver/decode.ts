@@ -4,7 +4,8 @@
  */
 
 import { parse as parseYaml } from 'yaml';
-import { decodeObject, type FieldValidation } from '../api/decode.ts';
+import { decodeObject, type FieldValidation, type Strictness } from '../api/decode.ts';
+import { duplicateFields } from '../api/duplicate-fields.ts';
 import { badRequest, unsupportedMediaType } from '../api/errors.ts';
 import type { ApiObject } from '../api/meta.ts';
 import { decodeProtobuf } from '../api/protobuf.ts';
@@ -26,11 +27,16 @@ export function decodeBody({ request, resource }: Call): Body {
 /** The body as an object of this type. */
 export function decodeAs(request: ServerRequest, type: string): Body {
   const value = bodyValue(request);
-  return decodeValue(value, type, fieldValidationOf(request.query));
+  const mode = fieldValidationOf(request.query);
+  return decodeValue(value, type, { mode, duplicates: duplicatesIn(request, mode) });
 }
 
 /** A value as an object of this type, its kind checked. */
-export function decodeValue(value: unknown, type: string, mode: FieldValidation): Body {
+export function decodeValue(
+  value: unknown,
+  type: string,
+  mode: FieldValidation | Strictness,
+): Body {
   checkKind(value, type);
   const { object, warnings } = decodeObject(type, value, mode);
   const metadata = object['metadata'] ?? {};
@@ -79,6 +85,14 @@ function bodyValue(request: ServerRequest): unknown {
         `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${PROTOBUF}`,
       );
   }
+}
+
+/** Fields that a JSON body names twice; YAML with such is refused by its parser. */
+function duplicatesIn(request: ServerRequest, mode: FieldValidation): string[] {
+  const { body } = request;
+  const isJson = contentTypeOf(request) === 'application/json';
+  if (mode === 'Ignore' || !isJson || !Buffer.isBuffer(body)) return [];
+  return duplicateFields(body.toString('utf8'));
 }
 
 /** Bytes as JSON. Throws BadRequest. */

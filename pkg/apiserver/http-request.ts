@@ -1,6 +1,8 @@
 /** From an HTTP exchange to the request that the server handles. */
 
+import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { badRequest } from '../api/errors.ts';
 import type { ServerRequest, User } from './contract.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -40,8 +42,26 @@ export function isHeadSent({ out }: Exchange): boolean {
   return 'headersSent' in out && out.headersSent === true;
 }
 
-/** Answers bytes that are no HTTP, and closes. */
-export function refuseBadHttp(socket: Duplex): void {
-  if (!socket.writable) socket.destroy();
-  else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+/** What an error of the parser means; anything else is no HTTP. */
+const BAD_HTTP: Readonly<Record<string, { readonly code: number; readonly message: string }>> = {
+  HPE_HEADER_OVERFLOW: { code: 431, message: 'the headers of the request are too large' },
+  ERR_HTTP_REQUEST_TIMEOUT: { code: 408, message: 'the request did not arrive in time' },
+};
+
+/** Answers bytes that are no HTTP, or come too slowly, and closes. */
+export function refuseBadHttp(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = BAD_HTTP[error.code ?? ''];
+  const { code, message } = known ?? { code: 400, message: 'the request is not valid HTTP' };
+  const body = JSON.stringify({ ...badRequest(message).toStatus(), code });
+  const head = [
+    `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ''}`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

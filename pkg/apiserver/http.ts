@@ -43,6 +43,8 @@ const HEADERS_TIMEOUT_MS = 30 * 1000;
 /** A connection without a request is kept this long. */
 const KEEP_ALIVE_MS = 120 * 1000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10 * 1000;
+/** Line and headers of a request. Source: net/http's DefaultMaxHeaderBytes. */
+const HEADERS_MAX_BYTES = 1024 * 1024;
 /** Requests served at a time but for long ones (watches, streams). Source: kube-apiserver's two limits together. */
 const IN_FLIGHT_MAX = 600;
 /** How long a closing server waits for the answers to requests that it has taken. */
@@ -76,11 +78,12 @@ export class HttpFront {
     this.#http = createHttpServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: HEADERS_MAX_BYTES,
       shouldUpgradeCallback: ({ headers }) => /^(websocket|spdy\/)/i.test(headers.upgrade ?? ''),
     });
     this.#http.on('request', (request, response) => this.#onRequest(request, response));
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade({ request, socket, head }));
-    this.#http.on('clientError', (_error, socket) => refuseBadHttp(socket));
+    this.#http.on('clientError', (error, socket) => refuseBadHttp(error, socket));
     // Its sockets come from the listeners below; this starts the checks of its time limits.
     this.#http.emit('listening');
   }
@@ -144,7 +147,7 @@ export class HttpFront {
   #acceptH2(socket: TLSSocket): void {
     this.#track(socket);
     const session = performServerHandshake(socket, {
-      settings: { maxConcurrentStreams: H2_STREAMS_MAX },
+      settings: { maxConcurrentStreams: H2_STREAMS_MAX, maxHeaderListSize: HEADERS_MAX_BYTES },
     });
     this.#sessions.add(session);
     session.on('close', () => this.#sessions.delete(session));

@@ -9,7 +9,7 @@ import type { ServerResponse } from './contract.ts';
 import type { Call, Parts } from './parts.ts';
 import { respondList } from './respond.ts';
 import { type Selection, selectionOf } from './selection.ts';
-import { keyFor } from './storage.ts';
+import { keyFor, prefixFor } from './storage.ts';
 
 /** Serves a list. Throws BadRequest, Invalid, Expired, Timeout. */
 export function list(parts: Parts, call: Call): ServerResponse {
@@ -24,6 +24,7 @@ export function collect(parts: Parts, { request, resource, route }: Call): ApiLi
   const token = query.get('continue');
   checkMatch(resource, query);
   const namespace = route.namespace;
+  checkContinuation(query);
   if (token) return nextChunk(parts, { resource, selection, limit, namespace, token });
   checkRevision(query, parts.storage.store.revision);
   const found = parts.storage.list(resource, namespace);
@@ -43,7 +44,13 @@ function nextChunk(
 ): ApiList {
   const token = readToken(ask.token);
   const kept = parts.chunks.find(token);
+  const prefix = prefixFor(ask.resource, ask.namespace);
   const { items, revision } = kept ?? parts.storage.list(ask.resource, ask.namespace);
+  // A list that was kept for another path may hold what this user may not see.
+  const isOfPath = [items[0], items.at(-1)].every((item) => item?.key.startsWith(prefix) ?? true);
+  if (!isOfPath || !token.after.startsWith(prefix)) {
+    throw badRequest('continue key is not valid: it was given for another list');
+  }
   const start = items.findIndex(({ key }) => key > token.after);
   const rest = start < 0 ? [] : items.slice(start);
   return chunk(parts, { ...ask, items: rest, revision, ...(token.id ? { id: token.id } : {}) });
@@ -88,13 +95,27 @@ export function listOf(resource: Resource, list: Pick<ApiList, 'metadata' | 'ite
   return { kind: `${kind}List`, apiVersion: group ? `${group}/${version}` : version, ...list };
 }
 
+/** Refuses parameters that make no sense for the further chunks of a list, or for any list. */
+function checkContinuation(query: URLSearchParams): void {
+  const revision = query.get('resourceVersion') ?? '';
+  if (query.get('continue') && revision !== '' && revision !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  if (query.get('sendInitialEvents') === null) return;
+  throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+    {
+      field: 'sendInitialEvents',
+      message: 'Forbidden: sendInitialEvents is forbidden for list',
+    },
+  ]);
+}
+
 /** Refuses combinations of parameters that Kubernetes refuses. */
 function checkMatch(resource: Resource, query: URLSearchParams): void {
   const match = query.get('resourceVersionMatch');
   if (!match) return;
-  const isWatch = query.get('sendInitialEvents') !== null;
   const causes: string[] = [];
-  if (!query.get('resourceVersion') && !isWatch) {
+  if (!query.get('resourceVersion')) {
     causes.push('Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
   }
   if (query.get('continue')) {
@@ -107,7 +128,7 @@ function checkMatch(resource: Resource, query: URLSearchParams): void {
     causes.push('Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
   }
   if (causes.length === 0) return;
-  const gk = { group: 'meta.k8s.io', kind: isWatch ? 'ListOptions' : 'ListOptions' };
+  const gk = { group: 'meta.k8s.io', kind: 'ListOptions' };
   throw invalid(
     gk,
     resource.names.plural,
@@ -136,9 +157,12 @@ export function futureRevision(asked: number, current: number): StatusError {
   });
 }
 
-/** A resourceVersion parameter as a number. Throws Invalid. */
+/** Digits that surely fit into Go's uint64; and so does every revision that a server can have reached. */
+const REVISION_DIGITS_MAX = 19;
+
+/** A resourceVersion parameter as a number. Throws BadRequest. */
 export function revisionIn(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
+  if (/^\d+$/.test(text) && text.length <= REVISION_DIGITS_MAX) return Number(text);
   throw badRequest(`Invalid value: "${text}": resourceVersion: invalid resource version`);
 }
 

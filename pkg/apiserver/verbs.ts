@@ -6,6 +6,7 @@ import { admission } from './admit.ts';
 import type { ServerResponse } from './contract.ts';
 import { decodeBody } from './decode.ts';
 import { isDryRunQuery } from './dry-run.ts';
+import { futureRevision, revisionIn } from './list.ts';
 import { trackerOf } from './managers.ts';
 import type { Call, Parts } from './parts.ts';
 import { refuseUnserved } from './refusals.ts';
@@ -15,7 +16,15 @@ import { changeObject, createObject, refIn } from './write.ts';
 
 /** Serves GET of one object. Throws NotFound. */
 export function get(parts: Parts, call: Call): ServerResponse {
+  notOlderThan(call, parts.storage.store.revision);
   return respondObject(parts, call, { object: read(parts, call) });
+}
+
+/** A client that has seen a later revision, e.g. before a restore, must not be given an older object. */
+function notOlderThan({ request }: Call, current: number): void {
+  const text = request.query.get('resourceVersion') ?? '';
+  const asked = text === '' ? 0 : revisionIn(text);
+  if (asked > current) throw futureRevision(asked, current);
 }
 
 /** The object that a call names. Throws NotFound. */
