@@ -39,6 +39,33 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
     assert.is(lease.metadata.name, NODE);
   });
 
+  test('a node that was taken for dead says at once that it is not', async () => {
+    const { client, podWhen: _ } = await start();
+    const nodeWhen = async (is: (node: Node) => boolean) => {
+      for (let tries = 0; tries < 400; tries += 1) {
+        const node = await client.get<Node>('nodes', { name: NODE });
+        if (is(node)) return node;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      throw new Error('the node stays as it is');
+    };
+    const isReady = ({ status }: Node) =>
+      status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true;
+    const node = await nodeWhen(isReady);
+    const conditions = (node.status?.conditions ?? []).map((one) => ({
+      ...one,
+      status: 'Unknown',
+      reason: 'NodeStatusUnknown',
+    }));
+    const dead = { ...node, status: { ...node.status, conditions } };
+    await client.updateStatus<Node>('nodes', dead);
+    const alive = await nodeWhen(isReady);
+    assert.equal(
+      alive.status?.conditions?.map(({ type, status }) => [type, status]).sort(),
+      node.status?.conditions?.map(({ type, status }) => [type, status]).sort(),
+    );
+  });
+
   test('a pod becomes Running and Ready with its address, and is removed when it is deleted', async () => {
     const node = await start();
     await node.createPod('web');
