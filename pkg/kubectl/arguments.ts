@@ -28,6 +28,16 @@ export class Arguments {
     return this.#values.has(name);
   }
 
+  /** Whether the verb has the flag and it is true. */
+  isOn(name: string): boolean {
+    return this.#flags.has(name) && this.isSet(name);
+  }
+
+  /** Whether the verb has the flag. */
+  knows(name: string): boolean {
+    return this.#flags.has(name);
+  }
+
   /** The value given last, else the default; undefined without either or when it is empty. */
   optional(name: string): string | undefined {
     const value = this.#values.get(name)?.at(-1) ?? this.#spec(name).default;

@@ -1,6 +1,7 @@
 /** What a command line names: `pods`, `pod a b`, `pod/a svc/b`, `pods,services`, `all`. */
 
 import type { Api, Live, Place } from './api.ts';
+import type { Arguments } from './arguments.ts';
 import type { FlagSpec } from './flag.ts';
 import { type Kind, resourceText } from './kinds.ts';
 import { KubectlError } from './kubectl-error.ts';
@@ -114,11 +115,10 @@ export async function listAll(
 }
 
 /** Label and field selectors of the flags as query parameters. */
-export function selectionOf(args: {
-  optional(name: string): string | undefined;
-}): Record<string, string> {
-  const labelSelector = args.optional('selector');
-  const fieldSelector = args.optional('field-selector');
+export function selectionOf(args: Arguments): Record<string, string> {
+  const valueOf = (name: string) => (args.knows(name) ? args.optional(name) : undefined);
+  const labelSelector = valueOf('selector');
+  const fieldSelector = valueOf('field-selector');
   return {
     ...(labelSelector ? { labelSelector } : {}),
     ...(fieldSelector ? { fieldSelector } : {}),

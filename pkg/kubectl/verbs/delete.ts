@@ -1,28 +1,18 @@
 /** `kubectl delete`: deletes objects by name, selector or file, and waits until they are gone. */
 
-import type { Api, Live, Place } from '../api.ts';
+import type { Api, Live } from '../api.ts';
 import type { Arguments } from '../arguments.ts';
+import { CHOICE_FLAGS, choosePlaces, type NamedPlace } from '../choose.ts';
 import { DRY_RUN_FLAG, dryRunQuery, dryRunSuffix, isClientDryRun } from '../dry-run.ts';
 import { durationMs } from '../durations.ts';
 import { forEachTried } from '../each.ts';
-import { FILENAME_FLAGS, locate, readManifests } from '../files.ts';
 import { singularText } from '../kinds.ts';
 import { KubectlError } from '../kubectl-error.ts';
 import { OUTPUT_FLAG } from '../output/output.ts';
 import { unlessMissing } from '../problems.ts';
-import {
-  ALL_NAMESPACES_FLAG,
-  FIELD_SELECTOR_FLAG,
-  listAll,
-  placeOf,
-  SELECTOR_FLAG,
-  selectionOf,
-  targetsOf,
-} from '../targets.ts';
+import { ALL_NAMESPACES_FLAG, FIELD_SELECTOR_FLAG } from '../targets.ts';
 import { untilGone } from '../until.ts';
-import type { Call, Io, Verb } from '../verb.ts';
-
-type Named = Place & { readonly name: string };
+import type { Call, Verb } from '../verb.ts';
 
 const PROPAGATION: Readonly<Record<string, string>> = {
   background: 'Background',
@@ -37,13 +27,11 @@ export const deleteVerb: Verb = {
   usage: 'delete ([-f FILENAME] | TYPE [(NAME | -l label | --all)]) [flags]',
   examples: ['mini kubectl delete pod web-1', 'mini kubectl delete -f app.yaml'],
   flags: [
-    ...FILENAME_FLAGS,
-    SELECTOR_FLAG,
+    ...CHOICE_FLAGS,
     FIELD_SELECTOR_FLAG,
     ALL_NAMESPACES_FLAG,
     DRY_RUN_FLAG,
     OUTPUT_FLAG,
-    { name: 'all', type: 'switch', help: 'Delete all resources of the specified types.' },
     {
       name: 'cascade',
       type: 'text',
@@ -93,10 +81,10 @@ async function deleteObjects({ args, io, api: open }: Call): Promise<number> {
     io.stderr.write(
       'Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n',
     );
-  const { places, isWholesale } = await chosen(api, args, io);
-  if (places.length === 0 && isWholesale) io.stdout.write('No resources found\n');
-  const deleted: (Named & { readonly uid: string })[] = [];
-  const remove = async (place: Named) => {
+  const places = await choosePlaces({ api, args, io, verb: 'delete' });
+  if (places.length === 0) io.stdout.write('No resources found\n');
+  const deleted: (NamedPlace & { readonly uid: string })[] = [];
+  const remove = async (place: NamedPlace) => {
     const uid = await deleteOne({ api, args, graceSeconds }, place);
     if (uid === undefined) return;
     io.stdout.write(textOf(args, place));
@@ -128,38 +116,6 @@ function graceOf(args: Arguments): number {
   return seconds;
 }
 
-interface Chosen {
-  readonly places: readonly Named[];
-  /** Whether they were chosen by a selector, or are all of a kind. */
-  readonly isWholesale: boolean;
-}
-
-async function chosen(api: Api, args: Arguments, { stdin }: Io): Promise<Chosen> {
-  const files = args.list('filename');
-  if (files.length > 0) {
-    const isRecursive = args.isSet('recursive');
-    const located = await locate(api, await readManifests({ files, isRecursive, stdin }));
-    return { places: located.map(({ place }) => place), isWholesale: false };
-  }
-  const targets = await targetsOf(api, { names: args.names, verb: 'delete' });
-  const selection = selectionOf(args);
-  const isSelected = Object.keys(selection).length > 0 || args.isSet('all');
-  const isAllNamespaces = args.isSet('all-namespaces');
-  const places: Named[] = [];
-  for (const { kind, name } of targets) {
-    const place = placeOf(api, { kind, isAllNamespaces });
-    if (name !== undefined && isSelected)
-      throw new KubectlError('name cannot be provided when a selector is specified');
-    if (name !== undefined) places.push({ ...place, name });
-    else if (!isSelected)
-      throw new KubectlError('resource(s) were provided, but no name was specified');
-    else
-      for (const { metadata } of await listAll(api, place, selection))
-        places.push({ ...place, namespace: metadata.namespace, name: metadata.name });
-  }
-  return { places, isWholesale: isSelected };
-}
-
 interface Deleting {
   readonly api: Api;
   readonly args: Arguments;
@@ -169,7 +125,7 @@ interface Deleting {
 /** Resolves to the uid of what is deleted; to undefined when it is not there and need not be. */
 async function deleteOne(
   { api, args, graceSeconds }: Deleting,
-  place: Named,
+  place: NamedPlace,
 ): Promise<string | undefined> {
   const remove = async () => {
     if (isClientDryRun(args)) return (await api.get<Live>(place)).metadata.uid;
@@ -195,7 +151,7 @@ interface Answer {
   readonly details?: { readonly uid?: string };
 }
 
-function textOf(args: Arguments, { kind, namespace, name }: Named): string {
+function textOf(args: Arguments, { kind, namespace, name }: NamedPlace): string {
   if (args.optional('output') === 'name') return `${singularText(kind)}/${name}\n`;
   const how = args.isSet('force') && graceOf(args) === 0 ? 'force deleted' : 'deleted';
   const where = namespace ? ` from ${namespace} namespace` : '';
