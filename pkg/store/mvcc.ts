@@ -28,9 +28,12 @@ import { Pipeline } from './pipeline.ts';
 import { State } from './state.ts';
 import { VolatileKeys } from './volatile-keys.ts';
 import { Watchers } from './watchers.ts';
+import type { Pending, Write } from './write.ts';
 
 /** Writes that may wait for the disk before further ones are refused. */
 const QUEUE_MAX = 100_000;
+/** Writes made visible in one turn; bounds how long it holds the event loop. */
+const APPLY_MAX = 128;
 const HISTORY_LIMITS = { maxEvents: 20_000, maxBytes: 16 * 1024 * 1024 };
 const RECOVER_RETRY_MS = 5_000;
 const COMPACT_INTERVAL_MS = 5 * 60_000;
@@ -40,21 +43,6 @@ export interface MvccOptions {
   readonly snapshot: Snapshot;
   readonly log: Logger;
   readonly clock?: Clock;
-}
-
-interface Write {
-  readonly entry: LogEntry;
-  readonly isVolatile: boolean;
-  isDurable: boolean;
-  readonly resolve: (stored: KeyValue) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** The latest decided but not yet visible write of a key. */
-interface Pending {
-  readonly revision: number;
-  readonly createRevision: number;
-  readonly isDelete: boolean;
 }
 
 export class MvccStore implements Backend {
@@ -73,6 +61,8 @@ export class MvccStore implements Backend {
   #compacted: number;
   #readOnly: ReadOnly | undefined;
   #isClosed = false;
+  /** The rest of what may be applied comes with the next turn. */
+  #isApplying = false;
   #cancelCompaction: (() => void) | undefined;
   #cancelRecovery: (() => void) | undefined;
 
@@ -219,26 +209,36 @@ export class MvccStore implements Backend {
     this.#armCompaction();
   }
 
-  /** Makes every write visible that is durable, or volatile with a reserved revision, and has none before it that is not. */
+  /**
+   * Makes every write visible that is durable, or volatile with a reserved revision, and has none before it that is
+   * not: APPLY_MAX in one turn of the event loop, as each wakes its writer and watchers.
+   */
   #apply(): void {
-    let count = 0;
+    if (this.#isApplying) return;
     const events: StoreEvent[] = [];
     for (const write of this.#queue) {
-      if (
-        !write.isDurable &&
-        !(write.isVolatile && write.entry.revision <= this.#pipeline.reserved)
-      )
-        break;
+      if (events.length === APPLY_MAX || !this.#mayApply(write)) break;
       events.push(this.#applyOne(write.entry));
-      count += 1;
     }
-    if (count === 0) return;
-    const applied = this.#queue.splice(0, count);
+    if (events.length === 0) return;
+    const applied = this.#queue.splice(0, events.length);
+    const [next] = this.#queue;
+    if (next && this.#mayApply(next)) {
+      this.#isApplying = true;
+      setImmediate(() => {
+        this.#isApplying = false;
+        this.#apply();
+      });
+    }
     this.#watchers.publish(events);
     applied.forEach((write, index) => {
       const event = events[index];
       if (event) write.resolve(event.current);
     });
+  }
+
+  #mayApply({ isDurable, isVolatile, entry }: Write): boolean {
+    return isDurable || (isVolatile && entry.revision <= this.#pipeline.reserved);
   }
 
   #applyOne(entry: LogEntry): StoreEvent {

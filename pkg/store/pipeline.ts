@@ -8,8 +8,8 @@ import type { Journal, LogEntry } from './journal.ts';
 
 /** One batch syncs while the next is packed; more would only add latency. */
 const BATCHES_IN_FLIGHT_MAX = 2;
-/** Writes in a batch; bounds how long one transaction takes. */
-const BATCH_MAX = 2_000;
+/** Writes in a batch; bounds how long packing one holds the event loop, and how long its transaction takes. */
+const BATCH_MAX = 256;
 /** Revisions reserved ahead of use, and how few may be left before more are. */
 const RESERVE_STEP = 100_000;
 const RESERVE_MARGIN = 50_000;
