@@ -1,5 +1,5 @@
 /* OCI linux.resources written into cgroup files. */
-#include "cgroup.h"
+#include "cgroup-limits.h"
 
 #include "clean.h"
 #include "io.h"
@@ -9,25 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-struct limits {
-    const struct cgroup *cgroup;
-    json_object *resources;
-    json_object *warnings;
-};
-
-static void warn(const struct limits *l, const char *controller, const char *what)
+void limit_warn(const struct limits *l, const char *controller, const char *what)
 {
     cleanup_free char *text = text_format("cgroup controller %s: %s", controller, what);
     json_object_array_add(l->warnings, json_object_new_string(text));
 }
 
-/* Writes one value; a missing controller or file is a warning, not a failure. */
-static int put(struct error *e, const struct limits *l, const char *controller, const char *file,
-               const char *value)
+int limit_put(struct error *e, const struct limits *l, const char *controller, const char *file,
+              const char *value)
 {
     cleanup_free char *dir = cgroup_dir(l->cgroup, controller);
     if (dir == NULL) {
-        warn(l, controller, "not available, limit not applied");
+        limit_warn(l, controller, "not available, limit not applied");
         return 0;
     }
     cleanup_free char *path = text_format("%s/%s", dir, file);
@@ -35,7 +28,7 @@ static int put(struct error *e, const struct limits *l, const char *controller, 
         return 0;
     if (e->code != ENOENT)
         return -1;
-    warn(l, controller, file);
+    limit_warn(l, controller, file);
     return 0;
 }
 
@@ -44,7 +37,7 @@ static int put_number(struct error *e, const struct limits *l, const char *contr
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)value);
-    return put(e, l, controller, file, text);
+    return limit_put(e, l, controller, file, text);
 }
 
 /* A number of the config into a file of the same meaning, if it is given. */
@@ -60,7 +53,7 @@ static int put_rows(struct error *e, const struct limits *l, const struct row *r
         json_object *value = json_at(l->resources, rows[i].path);
         if (value == NULL)
             continue;
-        if (put(e, l, rows[i].controller, rows[i].file, json_object_get_string(value)) < 0)
+        if (limit_put(e, l, rows[i].controller, rows[i].file, json_object_get_string(value)) < 0)
             return -1;
     }
     return 0;
@@ -80,42 +73,8 @@ static int memory_v1(struct error *e, const struct limits *l)
         return -1;
     }
     if (json_flag(l->resources, "memory.disableOOMKiller", false))
-        return put(e, l, "memory", "memory.oom_control", "1");
+        return limit_put(e, l, "memory", "memory.oom_control", "1");
     return 0;
-}
-
-/* What every container has: making nodes, and using those of the default /dev and terminals. */
-static int allow_default_devices(struct error *e, const struct limits *l)
-{
-    static const char *const rules[] = {"c *:* m",   "b *:* m",    "c 1:3 rwm", "c 1:5 rwm",
-                                        "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm", "c 5:0 rwm",
-                                        "c 5:2 rwm", "c 136:* rwm"};
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (put(e, l, "devices", "devices.allow", rules[i]) < 0)
-            return -1;
-    return 0;
-}
-
-static int devices_v1(struct error *e, const struct limits *l)
-{
-    json_object *rules = json_at(l->resources, "devices");
-    size_t count = json_count(rules, "");
-    for (size_t i = 0; i < count; i++) {
-        json_object *rule = json_entry(rules, i);
-        const char *type = json_text(rule, "type", "a"), *access = json_text(rule, "access", "rwm");
-        int64_t major = json_number(rule, "major", -1), minor = json_number(rule, "minor", -1);
-        char numbers[2][24], text[80];
-        snprintf(numbers[0], sizeof numbers[0], major < 0 ? "*" : "%lld", (long long)major);
-        snprintf(numbers[1], sizeof numbers[1], minor < 0 ? "*" : "%lld", (long long)minor);
-        if (*type == 'a')
-            snprintf(text, sizeof text, "a *:* rwm");
-        else
-            snprintf(text, sizeof text, "%c %s:%s %.3s", *type, numbers[0], numbers[1], access);
-        const char *file = json_flag(rule, "allow", false) ? "devices.allow" : "devices.deny";
-        if (put(e, l, "devices", file, text) < 0)
-            return -1;
-    }
-    return count == 0 ? 0 : allow_default_devices(e, l);
 }
 
 static int apply_v1(struct error *e, const struct limits *l)
@@ -152,19 +111,19 @@ static int cpu_v2(struct error *e, const struct limits *l)
         snprintf(text, sizeof text, "%lld %lld", (long long)quota, (long long)period);
     else
         snprintf(text, sizeof text, "max %lld", (long long)period);
-    return put(e, l, "cpu", "cpu.max", text);
+    return limit_put(e, l, "cpu", "cpu.max", text);
 }
 
 static int memory_v2(struct error *e, const struct limits *l)
 {
     int64_t limit = json_number(l->resources, "memory.limit", 0);
     int64_t swap = json_number(l->resources, "memory.swap", 0);
-    if (limit != 0 && (limit < 0 ? put(e, l, "memory", "memory.max", "max")
+    if (limit != 0 && (limit < 0 ? limit_put(e, l, "memory", "memory.max", "max")
                                  : put_number(e, l, "memory", "memory.max", limit)) < 0)
         return -1;
     /* v1 counts memory+swap, v2 swap alone. */
     if (swap != 0 && (swap < 0 || limit <= 0 || swap < limit
-                          ? put(e, l, "memory", "memory.swap.max", swap < 0 ? "max" : "0")
+                          ? limit_put(e, l, "memory", "memory.swap.max", swap < 0 ? "max" : "0")
                           : put_number(e, l, "memory", "memory.swap.max", swap - limit)) < 0)
         return -1;
     return 0;
@@ -183,8 +142,8 @@ static int apply_v2(struct error *e, const struct limits *l)
     if (memory_v2(e, l) < 0 || cpu_v2(e, l) < 0 ||
         put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
         return -1;
-    if (json_count(l->resources, "devices") > 0)
-        warn(l, "devices", "cgroup v2 has none, device rules not applied");
+    if (devices_v2(e, l) < 0)
+        return -1;
     json_object *unified = json_at(l->resources, "unified");
     if (unified == NULL)
         return 0;
@@ -192,7 +151,7 @@ static int apply_v2(struct error *e, const struct limits *l)
     {
         if (strchr(file, '/') != NULL)
             return err_set(e, 0, "unified key \"%s\" must be a file name", file);
-        if (put(e, l, "unified", file, json_object_get_string(value)) < 0)
+        if (limit_put(e, l, "unified", file, json_object_get_string(value)) < 0)
             return -1;
     }
     return 0;
@@ -205,14 +164,14 @@ int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources
     int64_t pids = json_number(resources, "pids.limit", 0);
     if (resources == NULL)
         return 0;
-    if (pids != 0 && (pids < 0 ? put(e, &l, "pids", "pids.max", "max")
+    if (pids != 0 && (pids < 0 ? limit_put(e, &l, "pids", "pids.max", "max")
                                : put_number(e, &l, "pids", "pids.max", pids)) < 0)
         return -1;
     if (json_count(resources, "hugepageLimits") > 0)
-        warn(&l, "hugetlb", "huge page limits not applied");
+        limit_warn(&l, "hugetlb", "huge page limits not applied");
     if (json_at(resources, "network") != NULL)
-        warn(&l, "net_cls", "network class and priority not applied");
+        limit_warn(&l, "net_cls", "network class and priority not applied");
     if (!g->is_v2 && json_at(resources, "unified") != NULL)
-        warn(&l, "unified", "needs cgroup v2, not applied");
+        limit_warn(&l, "unified", "needs cgroup v2, not applied");
     return g->is_v2 ? apply_v2(e, &l) : apply_v1(e, &l);
 }

@@ -18,16 +18,34 @@
 /* How long a killed container may take to be gone, and its shim to write down how it ended. */
 #define END_WAIT_MS 10000
 
+/* Told from a kill for want of memory by this mark. */
+#define KILLED_MARK "killed"
+
+static void mark_killed(const struct container *c)
+{
+    cleanup_close int fd = openat(c->dir_fd, KILLED_MARK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    (void)fd;
+}
+
+bool container_was_killed(const struct container *c)
+{
+    return faccessat(c->dir_fd, KILLED_MARK, F_OK, 0) == 0;
+}
+
 int container_kill(struct error *e, struct container *c, int number, bool is_for_all)
 {
     cleanup_json json_object *state = NULL;
     if (state_read(e, c, &state) < 0)
         return -1;
+    if (is_for_all && number == SIGKILL)
+        mark_killed(c);
     if (is_for_all)
         return cgroup_signal_all(e, &c->cgroup, number);
     cleanup_close int process = state_process(e, c, state);
     if (process < 0)
         return -1;
+    if (number == SIGKILL)
+        mark_killed(c);
     if (pidfd_send_signal(process, number, NULL, 0) < 0)
         return err_set(e, errno, "signal %d to container %s", number, c->id);
     /* Frozen on v1 it would not die before it is thawed. */
@@ -65,6 +83,7 @@ static int end_process(struct error *e, struct container *c, int process)
 {
     struct pollfd gone = {.fd = process, .events = POLLIN};
     struct error ignored;
+    mark_killed(c);
     if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return err_set(e, errno, "kill container %s", c->id);
     (void)cgroup_freeze(&ignored, &c->cgroup, false);
@@ -75,6 +94,15 @@ static int end_process(struct error *e, struct container *c, int process)
     if (count == 0)
         return err_set(e, ETIMEDOUT, "kill container %s", c->id);
     return 0;
+}
+
+int container_end(struct error *e, struct container *c, json_object *state)
+{
+    struct error ignored;
+    cleanup_close int process = state_process(&ignored, c, state);
+    if (process >= 0 && end_process(e, c, process) < 0)
+        return -1;
+    return cgroup_signal_all(e, &c->cgroup, SIGKILL);
 }
 
 int container_delete(struct error *e, struct container *c, bool is_forced)

@@ -180,6 +180,7 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
     if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 || cgroup_make(e, &c->cgroup) < 0 ||
         cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
         return -1;
+    launch->oom_kills = cgroup_oom_kills(&c->cgroup);
     if (launch->waits_for_start && (listener = socket_listen_at(e, c->dir_fd, "start.sock")) < 0)
         return -1;
     if (sync_pair(e, pair) < 0)

@@ -23,6 +23,7 @@ struct container {
     json_object *overlay; /* {lower, upper, work}, or NULL for a root file system that is there */
     json_object *warnings;
     struct cgroup cgroup;
+    bool has_shim; /* this process stays as its shim */
 };
 
 /* What the first process is given besides its config. */
@@ -30,9 +31,10 @@ struct launch {
     bool waits_for_start; /* created: executes when start.sock is connected to; else at once */
     int stdio[3];         /* -1 = keep the inherited one; unused with a terminal */
     int console;          /* result: the terminal's master, or -1 */
-    int failure; /* result of launch without waiting: reads the reason why exec failed, or end of
-                    file */
-    pid_t pid;   /* result */
+    int failure;    /* result of launch without waiting: reads the reason why exec failed, or end of
+                       file */
+    pid_t pid;      /* result */
+    long oom_kills; /* result: in the cgroup before it */
 };
 
 /*
@@ -61,6 +63,10 @@ int container_start(struct error *e, struct container *c);
 int container_kill(struct error *e, struct container *c, int signal, bool is_for_all);
 /* Removes cgroups, left processes and the state directory; kills it first when forced. */
 int container_delete(struct error *e, struct container *c, bool is_forced);
+/* Kills all of it and waits for its end. */
+int container_end(struct error *e, struct container *c, json_object *state);
+/* True when a SIGKILL was sent to it on request. */
+bool container_was_killed(const struct container *c);
 /* Removes the state directory. */
 void container_forget(struct container *c);
 

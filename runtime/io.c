@@ -14,7 +14,7 @@
 #include <time.h>
 
 /* Connections that may wait to be accepted. */
-#define LISTEN_BACKLOG 128
+#define LISTEN_BACKLOG 4096
 
 char *text_format(const char *format, ...)
 {

@@ -38,6 +38,7 @@ int job_connect(struct error *e, struct job *job)
         return -1;
     if (reply_result(job->connection, NULL) < 0)
         return err_set(e, EPIPE, "answer");
+    job_release(job);
     connect_relay(job->connection, port, job->rest, job->rest_size);
     _exit(0);
 }

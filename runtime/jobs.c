@@ -2,6 +2,7 @@
 #include "jobs.h"
 #include "clean.h"
 #include "container.h"
+#include "exit-file.h"
 #include "io.h"
 #include "json.h"
 #include "serve.h"
@@ -15,18 +16,20 @@
 static int job_create(struct error *e, struct job *job)
 {
     (void)e;
-    shim_request(job->connection, job->run_dir, job->request, false);
+    shim_request(job, false);
 }
 
 static int job_run(struct error *e, struct job *job)
 {
     (void)e;
-    shim_request(job->connection, job->run_dir, job->request, true);
+    shim_request(job, true);
 }
 
 static int open_container(struct error *e, struct job *job, struct container *c)
 {
-    return container_open(e, c, job->root, json_text(job->request, "id", ""));
+    if (container_open(e, c, job->root, json_text(job->request, "id", "")) < 0)
+        return -1;
+    return exit_settle(e, c);
 }
 
 static int job_start(struct error *e, struct job *job)
@@ -77,7 +80,7 @@ int containers_list(struct error *e, const char *root, json_object **list)
             continue;
         /* Being made or deleted right now: not there. */
         if (container_open(&ignored, &c, root, entry->d_name) == 0 &&
-            state_describe(&ignored, &c, &state) == 0)
+            exit_settle(&ignored, &c) == 0 && state_describe(&ignored, &c, &state) == 0)
             json_object_array_add(*list, state);
         container_close(&c);
     }

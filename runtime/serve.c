@@ -2,6 +2,7 @@
 
 #include "clean.h"
 #include "io.h"
+#include "jobs.h"
 #include "json.h"
 
 #include <errno.h>
@@ -12,11 +13,28 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
+/* What a job keeps of the daemon's fds. */
 #define CONNECTION_FD 3
+#define SLOT_FD 4
+#define FIRST_FREE_FD 5
+#define FIXED_POLLS 3
 /* How long a client may take to read an error and go. */
 #define DRAIN_MAX_S 10
+
+/* How long a client may take to send its request. */
+#define REQUEST_MAX_S 30
+
+struct server {
+    const char *run_dir;
+    int listener, signals;
+    /* One for each job at work: its other side is closed when the job is done. */
+    int slots[JOBS_MAX];
+    unsigned int slot_count;
+};
 
 int reply_result(int connection, json_object *result)
 {
@@ -70,11 +88,21 @@ static int read_request(struct error *e, int connection, char **line, const char
     return 0;
 }
 
+/* Longest wait of a read; 0 = for ever. */
+static void set_patience(int connection, long seconds)
+{
+    struct timeval patience = {.tv_sec = seconds};
+    (void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
 static int run_job(struct error *e, struct job *job)
 {
     cleanup_free char *line = NULL;
-    if (read_request(e, job->connection, &line, &job->rest, &job->rest_size) < 0 ||
-        json_parse(e, line, &job->request) < 0)
+    set_patience(job->connection, REQUEST_MAX_S);
+    if (read_request(e, job->connection, &line, &job->rest, &job->rest_size) < 0)
+        return -1;
+    set_patience(job->connection, 0);
+    if (json_parse(e, line, &job->request) < 0)
         return -1;
     const char *verb = json_text(job->request, "verb", "");
     const struct job_row *row = job_find(verb);
@@ -83,40 +111,52 @@ static int run_job(struct error *e, struct job *job)
     return row->run(e, job);
 }
 
-/* The job keeps nothing of the daemon but the connection, so that it can outlive it. */
-static int detach(struct error *e, int connection)
+/* The job keeps nothing of the daemon but the connection and its slot, so that it can outlive it.
+ */
+static int detach(struct error *e, int connection, int slot)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         return err_set(e, errno, "open /dev/null");
-    if (connection != CONNECTION_FD && dup3(connection, CONNECTION_FD, O_CLOEXEC) < 0)
+    /* Out of the way of each other first. */
+    connection = fcntl(connection, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    slot = fcntl(slot, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    if (connection < 0 || slot < 0 || dup3(connection, CONNECTION_FD, O_CLOEXEC) < 0 ||
+        dup3(slot, SLOT_FD, O_CLOEXEC) < 0)
         return err_set(e, errno, "move connection");
     null = -1;
-    if (close_range(CONNECTION_FD + 1, UINT_MAX, 0) < 0)
+    if (close_range(FIRST_FREE_FD, UINT_MAX, 0) < 0)
         return err_set(e, errno, "close other fds");
     return 0;
+}
+
+void job_release(struct job *job)
+{
+    close(job->slot);
+    job->slot = -1;
 }
 
 /* Closing with bytes unread would cut the answer off: takes them until the client has read it and
  * gone. */
 static void drain(int connection)
 {
-    struct timeval patience = {.tv_sec = DRAIN_MAX_S};
     char bytes[4096];
     shutdown(connection, SHUT_WR);
-    (void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    set_patience(connection, DRAIN_MAX_S);
     while (read(connection, bytes, sizeof bytes) > 0)
         continue;
 }
 
-static _Noreturn void job_main(int connection, const char *run_dir)
+static _Noreturn void job_main(const struct server *server, int connection, int slot)
 {
     struct error e = {0};
-    struct job job = {.connection = CONNECTION_FD, .run_dir = run_dir};
-    signal(SIGCHLD, SIG_DFL);
+    struct job job = {.connection = CONNECTION_FD, .slot = SLOT_FD, .run_dir = server->run_dir};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_NAME, "mini-job", 0, 0, 0);
-    job.root = text_format("%s/containers", run_dir);
-    int result = detach(&e, connection);
+    job.root = text_format("%s/containers", server->run_dir);
+    int result = detach(&e, connection, slot);
     if (result == 0)
         result = run_job(&e, &job);
     if (result < 0) {
@@ -128,46 +168,116 @@ static _Noreturn void job_main(int connection, const char *run_dir)
     _exit(result < 0);
 }
 
-static void accept_job(int listener, const char *run_dir)
+static void accept_job(struct server *server)
 {
-    cleanup_close int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    cleanup_close int connection = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+    int pair[2];
     if (connection < 0)
         return;
+    struct error e;
+    if (pipe2(pair, O_CLOEXEC) < 0) {
+        err_set(&e, errno, "pipe");
+        reply_error(connection, &e);
+        return;
+    }
+    cleanup_close int ours = pair[0], slot = pair[1];
     pid_t pid = fork();
     if (pid == 0)
-        job_main(connection, run_dir);
+        job_main(server, connection, slot);
     if (pid < 0) {
-        struct error e;
         err_set(&e, errno, "fork");
         reply_error(connection, &e);
+        return;
     }
+    server->slots[server->slot_count++] = steal_fd(&ours);
+}
+
+/* Exits that nobody has written down: of containers whose shims were killed. */
+static void settle_all(const struct server *server)
+{
+    if (fork() != 0)
+        return;
+    struct error ignored;
+    cleanup_json json_object *list = NULL;
+    cleanup_free char *root = text_format("%s/containers", server->run_dir);
+    prctl(PR_SET_NAME, "mini-job", 0, 0, 0);
+    close_range(CONNECTION_FD, UINT_MAX, 0);
+    _exit(containers_list(&ignored, root, &list) < 0);
+}
+
+/* Jobs need no more than to be taken away, but a shim that was killed leaves a container behind. */
+static void reap(const struct server *server)
+{
+    struct signalfd_siginfo info;
+    while (read(server->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        continue;
+    bool is_killed = false;
+    int status;
+    while (waitpid(-1, &status, WNOHANG) > 0)
+        is_killed |= WIFSIGNALED(status);
+    if (is_killed)
+        settle_all(server);
+}
+
+static int open_server(struct error *e, struct server *server)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (make_dirs(e, server->run_dir, 0700) < 0)
+        return -1;
+    cleanup_close int dir = open(server->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return err_set(e, errno, "open %s", server->run_dir);
+    server->listener = socket_listen_at(e, dir, "runtime.sock");
+    if (server->listener < 0)
+        return -1;
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &child, NULL) < 0 ||
+        (server->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+        return err_set(e, errno, "set signals");
+    return 0;
+}
+
+static void free_slots(struct server *server, const struct pollfd *polls)
+{
+    unsigned int kept = 0;
+    for (unsigned int i = 0; i < server->slot_count; i++)
+        if (polls[i].revents != 0)
+            close(server->slots[i]);
+        else
+            server->slots[kept++] = server->slots[i];
+    server->slot_count = kept;
 }
 
 int serve(struct error *e, const char *run_dir, bool follows_stdin)
 {
-    if (make_dirs(e, run_dir, 0700) < 0)
+    struct server server = {.run_dir = run_dir, .listener = -1, .signals = -1};
+    if (open_server(e, &server) < 0)
         return -1;
-    cleanup_close int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return err_set(e, errno, "open %s", run_dir);
-    cleanup_close int listener = socket_listen_at(e, dir, "runtime.sock");
-    if (listener < 0)
-        return -1;
-    /* Jobs are not waited for: the kernel takes them away. */
-    if (signal(SIGCHLD, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        return err_set(e, errno, "set signals");
     prctl(PR_SET_NAME, "mini-serve", 0, 0, 0);
+    settle_all(&server);
     if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
         return err_set(e, errno, "tell the client");
     for (;;) {
-        struct pollfd polls[2] = {{.fd = listener, .events = POLLIN},
-                                  {.fd = follows_stdin ? 0 : -1, .events = POLLIN}};
-        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+        bool is_full = server.slot_count == JOBS_MAX;
+        struct pollfd polls[FIXED_POLLS + JOBS_MAX] = {
+            {.fd = server.signals, .events = POLLIN},
+            {.fd = is_full ? -1 : server.listener, .events = POLLIN},
+            {.fd = follows_stdin ? 0 : -1, .events = POLLIN}};
+        for (unsigned int i = 0; i < server.slot_count; i++)
+            polls[FIXED_POLLS + i].fd = server.slots[i];
+        if (poll(polls, FIXED_POLLS + server.slot_count, -1) < 0) {
+            if (errno == EINTR)
+                continue;
             return err_set(e, errno, "poll");
+        }
         char byte;
-        if (polls[1].revents != 0 && read(0, &byte, 1) <= 0)
+        if (polls[2].revents != 0 && read(0, &byte, 1) <= 0)
             return 0;
         if (polls[0].revents != 0)
-            accept_job(listener, run_dir);
+            reap(&server);
+        free_slots(&server, polls + FIXED_POLLS);
+        if (polls[1].revents != 0)
+            accept_job(&server);
     }
 }

@@ -15,8 +15,12 @@
 /* Bytes that one answered request line may have. */
 #define REQUEST_SIZE_MAX ((size_t)16 << 20)
 
+/* Jobs at a time; further requests wait in the socket's queue. Shims and relays do not count. */
+#define JOBS_MAX 64
+
 struct job {
     int connection;
+    int slot; /* open while it counts as a job */
     const char *run_dir;
     char *root; /* <run dir>/containers */
     json_object *request;
@@ -34,6 +38,9 @@ const struct job_row *job_find(const char *verb);
 /* Serves until killed, or until standard input ends when follows_stdin. Returns only on failure or
  * that end. */
 int serve(struct error *e, const char *run_dir, bool follows_stdin);
+
+/* It goes on as something else than a job: a shim, a relay. */
+void job_release(struct job *job);
 
 /* Returns -1 when the client has gone. */
 int reply_result(int connection, json_object *result);

@@ -27,6 +27,7 @@ int exec_begin(struct error *e, struct shim *shim, struct client *client, json_o
                      : 0;
     if (result == 0 && !program->has_terminal)
         result = program_pipes(e, program, has_stdin, exec.stdio);
+    long oom_kills = cgroup_oom_kills(&shim->container.cgroup);
     if (result == 0)
         result = exec_launch(e, &shim->container, shim->main->pid, &exec);
     for (int fd = 0; fd < 3; fd++)
@@ -39,6 +40,7 @@ int exec_begin(struct error *e, struct shim *shim, struct client *client, json_o
         return -1;
     }
     program->pid = exec.pid;
+    program->oom_kills = oom_kills;
     program->failure = exec.failure;
     program->client = client;
     client->program = program;

@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "clean.h"
+#include "exit-file.h"
 #include "io.h"
 #include "json.h"
 #include "namespaces.h"
@@ -206,6 +207,15 @@ void shim_reap(struct shim *shim)
     }
 }
 
+/* The kernel kills by SIGKILL, and so does a user: whose it was is marked. */
+static bool is_oom_killed(const struct shim *shim, const struct program *program)
+{
+    if (!WIFSIGNALED(program->status) || WTERMSIG(program->status) != SIGKILL)
+        return false;
+    return cgroup_oom_kills(&shim->container.cgroup) > program->oom_kills &&
+           !container_was_killed(&shim->container);
+}
+
 static json_object *describe_exit(struct shim *shim, struct program *program)
 {
     json_object *exit = json_object_new_object();
@@ -217,22 +227,11 @@ static json_object *describe_exit(struct shim *shim, struct program *program)
     json_put_number(exit, "exitCode", code);
     if (WIFSIGNALED(status))
         json_put_number(exit, "signal", WTERMSIG(status));
-    bool is_oom = code != 0 && cgroup_oom_kills(&shim->container.cgroup) > 0;
+    bool is_oom = is_oom_killed(shim, program);
     json_object_object_add(exit, "isOomKilled", json_object_new_boolean(is_oom));
     json_put_text(exit, "startedAt", program->started);
     json_put_text(exit, "finishedAt", program->finished);
     return exit;
-}
-
-/* The notice comes after exit.json: whoever sees it finds the exit. */
-static void leave_exit(struct shim *shim, const char *text)
-{
-    struct error ignored;
-    cleanup_free char *name = text_format("%s.json", shim->container.id);
-    cleanup_close int exits = open(shim->exits_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    (void)file_replace_at(&ignored, shim->container.dir_fd, "exit.json", text);
-    if (exits >= 0)
-        (void)file_replace_at(&ignored, exits, name, text);
 }
 
 void shim_report(struct shim *shim, struct program *program)
@@ -249,7 +248,7 @@ void shim_report(struct shim *shim, struct program *program)
     const char *text = json_line(exit);
     bool is_told = false;
     if (program == shim->main)
-        leave_exit(shim, text);
+        (void)exit_write(&ignored, &shim->container, text);
     for (struct client *client = shim->clients; client != NULL; client = client->next) {
         if (client->program != program || client->is_dead)
             continue;

@@ -2,10 +2,12 @@
 #include "shim.h"
 
 #include "clean.h"
+#include "exit-file.h"
 #include "io.h"
 #include "json.h"
 #include "serve.h"
 #include "state.h"
+#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +20,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int prepare(struct error *e, struct shim *shim, const char *run_dir, json_object *request)
+static int prepare(struct error *e, struct shim *shim, const struct job *job)
 {
+    json_object *request = job->request;
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -30,10 +33,13 @@ static int prepare(struct error *e, struct shim *shim, const char *run_dir, json
         return err_set(e, errno, "become subreaper");
     prctl(PR_SET_NAME, "mini-shim", 0, 0, 0);
     setsid();
-    shim->exits_dir = text_format("%s/exits", run_dir);
-    if (make_dirs(e, shim->exits_dir, 0700) < 0)
-        return -1;
     struct container *c = &shim->container;
+    c->has_shim = true;
+    if (exit_reserve(e, c) < 0)
+        return -1;
+    cleanup_free char *title =
+        text_format("mini-runtime shim %s --run-dir %s", c->id, job->run_dir);
+    title_set(title);
     c->bundle = text_format("%s", json_text(request, "bundle", "/"));
     c->config = json_object_get(json_at(request, "config"));
     c->overlay = json_object_get(json_at(request, "overlay"));
@@ -61,6 +67,7 @@ static int launch(struct error *e, struct shim *shim, json_object *request, bool
         return -1;
     cleanup_close int failure = launch.failure;
     program->pid = launch.pid;
+    program->oom_kills = launch.oom_kills;
     if (launch.console >= 0)
         program_hold_terminal(program, launch.console);
     time_text(program->started);
@@ -79,6 +86,7 @@ static void undo(struct shim *shim)
     struct error ignored;
     if (shim->container.cgroup.path != NULL)
         (void)cgroup_remove(&ignored, &shim->container.cgroup);
+    exit_unreserve(&shim->container);
     container_forget(&shim->container);
 }
 
@@ -98,18 +106,19 @@ static void shrink(struct shim *shim)
     malloc_trim(0);
 }
 
-_Noreturn void shim_request(int connection, const char *run_dir, json_object *request, bool starts)
+_Noreturn void shim_request(struct job *job, bool starts)
 {
+    int connection = job->connection;
+    json_object *request = job->request;
     struct error e = {0};
     struct shim shim = {.signals = -1, .listener = -1, .container = {.dir_fd = -1}};
-    cleanup_free char *root = text_format("%s/containers", run_dir);
     cleanup_free char *id = text_format("%s", json_text(request, "id", ""));
     cleanup_json json_object *answer = NULL;
-    if (container_make(&e, &shim.container, root, id) < 0) {
+    if (container_make(&e, &shim.container, job->root, id) < 0) {
         reply_error(connection, &e);
         _exit(1);
     }
-    if (prepare(&e, &shim, run_dir, request) < 0 || launch(&e, &shim, request, starts) < 0 ||
+    if (prepare(&e, &shim, job) < 0 || launch(&e, &shim, request, starts) < 0 ||
         state_describe(&e, &shim.container, &answer) < 0) {
         undo(&shim);
         reply_error(connection, &e);
@@ -123,6 +132,7 @@ _Noreturn void shim_request(int connection, const char *run_dir, json_object *re
         _exit(1);
     }
     close(connection);
+    job_release(job);
     json_object_put(answer);
     answer = NULL;
     json_object_put(request);

@@ -11,6 +11,7 @@
 
 #include "container.h"
 #include "error.h"
+#include "serve.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -77,7 +78,8 @@ struct program {
     int in, out[2]; /* with a terminal in and out[0] are its master */
     int peer;       /* the terminal's other side, held so that reading the master never fails */
     bool has_terminal, ends_input, is_ended, is_started;
-    int failure; /* of an exec that has not executed yet */
+    long oom_kills; /* in the cgroup when it began */
+    int failure;    /* of an exec that has not executed yet */
     int status;
     struct buffer input;
     char started[40], finished[40];
@@ -96,7 +98,6 @@ struct client {
 struct shim {
     struct container container;
     json_object *process; /* config.json's process */
-    char *exits_dir;
     int listener, signals;
     bool is_stdin_once;
     struct log log;
@@ -107,9 +108,8 @@ struct shim {
     bool is_done;
 };
 
-/* Runs a create or run request in this process, answers on `connection`, then is the shim until the
- * end. */
-_Noreturn void shim_request(int connection, const char *run_dir, json_object *request, bool starts);
+/* Runs a create or run request in this process, answers it, then is the shim until the end. */
+_Noreturn void shim_request(struct job *job, bool starts);
 
 /* shim-loop.c */
 void shim_loop(struct shim *shim);

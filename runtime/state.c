@@ -44,6 +44,10 @@ int state_write(struct error *e, const struct container *c, pid_t pid)
     json_put_text(state, "id", c->id);
     json_put_number(state, "pid", pid);
     json_put_number(state, "birth", process_birth(pid));
+    if (c->has_shim) {
+        json_put_number(state, "shimPid", getpid());
+        json_put_number(state, "shimBirth", process_birth(getpid()));
+    }
     json_put_text(state, "bundle", c->bundle);
     json_put_text(state, "created", now);
     json_put_text(state, "cgroupPath", c->cgroup.path);
