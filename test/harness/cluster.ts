@@ -118,6 +118,20 @@ export class Cluster {
     return this.one.start([this.#kubectl, '--kubeconfig', KUBECONFIG, ...args]);
   }
 
+  /** Starts kubectl on a terminal of 100 columns and 30 rows, for the test to type into. */
+  startTerminal(...args: readonly string[]): Running {
+    const line = [this.#kubectl, '--kubeconfig', KUBECONFIG, ...args].map(quoted).join(' ');
+    const command = `stty rows 30 cols 100; exec ${line}`;
+    return this.one.startTyping(['script', '-qec', command, '/dev/null'], { TERM: 'xterm' });
+  }
+
+  /** Runs kubectl, which must fail; resolves to what it complained. */
+  async refused(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.try(args);
+    if (code === 0) throw new Error(`kubectl ${args.join(' ')} succeeded\n${stdout}`);
+    return stderr;
+  }
+
   /** kubectl apply of these objects. */
   async apply(...objects: readonly object[]): Promise<void> {
     const input = objects.map((object) => JSON.stringify(object)).join('\n---\n');
@@ -171,6 +185,45 @@ export class Cluster {
 
   close(): Promise<void> {
     return this.network.close();
+  }
+}
+
+/** For a shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** One cluster for all tests of a file: the first that asks starts it, the last one closes it. */
+export class SharedCluster {
+  readonly #make: () => Promise<Cluster>;
+  #started: Promise<Cluster> | undefined;
+
+  constructor(make: () => Promise<Cluster>) {
+    this.#make = make;
+  }
+
+  get(): Promise<Cluster> {
+    this.#started ??= this.#make();
+    return this.#started;
+  }
+
+  /** Rejects when anything was left behind. */
+  async close(): Promise<void> {
+    await (await this.#started)?.close();
+  }
+}
+
+/** A cluster of so many nodes, named one, two, three, each with the busybox image. */
+export async function clusterOf(nodes: 1 | 2 | 3): Promise<Cluster> {
+  const cluster = await Cluster.start();
+  try {
+    for (const name of ['two', 'three'].slice(0, nodes - 1))
+      await cluster.join(await cluster.addHost(name));
+    await cluster.importBusybox();
+    return cluster;
+  } catch (error) {
+    await cluster.close();
+    throw error;
   }
 }
 

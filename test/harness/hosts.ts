@@ -219,14 +219,21 @@ export class Host {
 
   /** Starts a program and leaves it running. */
   start(command: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+    const running = this.startTyping(command, env);
+    running.child.stdin?.end();
+    return running;
+  }
+
+  /** Starts a program whose standard input stays open for the test to write to. */
+  startTyping(command: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
     const child = this.#enter(command, env);
+    child.stdin?.on('error', () => undefined);
     let text = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
       });
     }
-    child.stdin?.end();
     const exited = new Promise<number>((done) => child.once('close', (code) => done(code ?? 128)));
     const pid = () => programIn(child);
     return {
