@@ -69,11 +69,15 @@ export class Catalog {
     return findById(visible, reference) ?? findByName(visible, reference);
   }
 
-  /** Adds or replaces records and removes others, in one write. A tag moves away from other records. */
+  /**
+   * Adds or replaces records and removes others, in one write. A tag moves away from other records. When the write
+   * fails nothing has changed.
+   */
   async change(change: {
     readonly put?: readonly ImageRecord[];
     readonly remove?: readonly string[];
   }): Promise<void> {
+    const before = [...this.#records];
     for (const record of change.put ?? []) {
       const taken = new Set(record.tags);
       for (const other of this.all()) {
@@ -87,7 +91,13 @@ export class Catalog {
       this.#records.set(record.id, record);
     }
     for (const id of change.remove ?? []) this.#records.delete(id);
-    await this.#save();
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#records.clear();
+      for (const [id, record] of before) this.#records.set(id, record);
+      throw error;
+    }
   }
 
   /** Digests of all blobs and of all layers that records name. */

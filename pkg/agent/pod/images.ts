@@ -7,6 +7,7 @@ import {
   ImageError,
   type ImageStore,
 } from '../../image/image-store.ts';
+import { describe } from '../../log/log.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { EventDetails } from '../events.ts';
 import { ImagePullError } from './start-error.ts';
@@ -45,7 +46,7 @@ function find({ images, record }: ImageContext, image: string): Image | undefine
   try {
     return images.get(image);
   } catch (error) {
-    const message = `Failed to apply default image tag "${image}": ${text(error)}`;
+    const message = `Failed to apply default image tag "${image}": ${describe(error)}`;
     record({ type: 'Warning', reason: 'InspectFailed', message });
     throw new ImagePullError('InvalidImageName', { image, message, cause: error });
   }
@@ -66,10 +67,10 @@ async function pull(image: string, context: ImageContext, signal: AbortSignal): 
     if (signal.aborted) throw error;
     const isName = error instanceof ImageError && error.code === 'InvalidReference';
     const reason = isName ? 'InvalidImageName' : 'ErrImagePull';
-    const message = `Failed to pull image "${image}": ${text(error)}`;
+    const message = `Failed to pull image "${image}": ${describe(error)}`;
     record({ type: 'Warning', reason: 'Failed', message });
     record({ type: 'Warning', reason: 'Failed', message: `Error: ${reason}` });
-    throw new ImagePullError(reason, { image, message: text(error), cause: error });
+    throw new ImagePullError(reason, { image, message: describe(error), cause: error });
   }
 }
 
@@ -78,10 +79,6 @@ function defaultPolicy(image: string): string {
   const name = image.slice(image.lastIndexOf('/') + 1);
   if (name.includes('@')) return 'IfNotPresent';
   return !name.includes(':') || name.endsWith(':latest') ? 'Always' : 'IfNotPresent';
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 const DOCKER_HUB = 'docker.io';

@@ -153,19 +153,19 @@ export class PodStart {
     for (const { name } of allContainers(pod)) {
       const { reason, message = '' } = waiting.get(name) ?? {};
       if (before.get(name)?.reason === reason) continue;
-      const record = (type: 'Normal' | 'Warning', text: string) =>
+      const record = (type: 'Normal' | 'Warning', why: string, text: string) =>
         this.#options.context.events.record(pod, {
           type,
-          reason: 'BackOff',
+          reason: why,
           message: text,
           container: name,
         });
-      if (reason === 'ImagePullBackOff') record('Normal', message.replace(/: ErrImagePull.*/s, ''));
-      else if (reason === 'CrashLoopBackOff') {
-        record(
-          'Warning',
-          `Back-off restarting failed container ${name} in pod ${podName}_${namespace}(${uid})`,
-        );
+      if (reason === 'ImagePullBackOff') {
+        record('Normal', 'BackOff', message.replace(/: ErrImagePull.*/s, ''));
+        record('Warning', 'Failed', `Error: ${reason}`);
+      } else if (reason === 'CrashLoopBackOff') {
+        const text = `Back-off restarting failed container ${name} in pod ${podName}_${namespace}(${uid})`;
+        record('Warning', 'BackOff', text);
       }
     }
   }
