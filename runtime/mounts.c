@@ -141,6 +141,32 @@ static int set_propagation(struct error *e, int root_fd, const char *destination
     return 0;
 }
 
+/* A source with a sourceRoot (mini's own, see spec.ts) lies in that directory wherever links in it
+ * point by now, so that whoever may write there cannot have another part of the host mounted. What
+ * is missing is made as a directory with the mode of sourceRoot. */
+static int open_inside(struct error *e, const char *root, const char *path)
+{
+    size_t length = strlen(root);
+    if (strncmp(path, root, length) != 0 || path[length] != '/')
+        return err_set(e, EINVAL, "mount source %s is not in %s", path, root);
+    const char *rest = path + length + 1;
+    cleanup_close int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct stat info;
+    if (dir < 0 || fstat(dir, &info) < 0)
+        return err_set(e, errno, "open %s", root);
+    int found = root_open(dir, rest, O_PATH, 0);
+    if (found >= 0 || errno != ENOENT)
+        return found >= 0 ? found : err_set(e, errno, "mount source %s", path);
+    cleanup_close int made = root_make(e, dir, rest, true);
+    if (made < 0)
+        return err_wrap(e, "mount source %s", path);
+    char own[64];
+    snprintf(own, sizeof own, "/proc/self/fd/%d", made);
+    if (chmod(own, info.st_mode & 07777) < 0)
+        return err_set(e, errno, "set mode of %s", path);
+    return steal_fd(&made);
+}
+
 static int mount_bind(struct error *e, const struct container *c, int root_fd, json_object *mount_,
                       const struct mount_options *o)
 {
@@ -148,9 +174,14 @@ static int mount_bind(struct error *e, const struct container *c, int root_fd, j
     const char *destination = json_text(mount_, "destination", "");
     cleanup_free char *path =
         *source == '/' ? text_format("%s", source) : text_format("%s/%s", c->bundle, source);
+    const char *inside = json_text(mount_, "sourceRoot", NULL);
+    cleanup_close int base = inside == NULL ? -1 : open_inside(e, inside, path);
+    if (inside != NULL && base < 0)
+        return -1;
     unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    cleanup_close int tree =
-        open_tree(AT_FDCWD, path, flags | (o->is_recursive ? (unsigned int)AT_RECURSIVE : 0U));
+    flags |= o->is_recursive ? (unsigned int)AT_RECURSIVE : 0U;
+    cleanup_close int tree = inside == NULL ? open_tree(AT_FDCWD, path, flags)
+                                            : open_tree(base, "", flags | AT_EMPTY_PATH);
     struct stat info;
     if (tree < 0 || fstat(tree, &info) < 0)
         return err_set(e, errno, "bind mount source %s", path);

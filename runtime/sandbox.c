@@ -71,6 +71,17 @@ static int pin(struct error *e, const char *dir, const char *name, json_object *
     return 0;
 }
 
+/* POSIX shared memory belongs to an IPC namespace, but is a file system. */
+static int make_shm(struct error *e, const char *dir, json_object *paths)
+{
+    cleanup_free char *path = text_format("%s/shm", dir);
+    if (mkdir(path, 0700) < 0 ||
+        mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m") < 0)
+        return err_set(e, errno, "mount shared memory at %s", path);
+    json_put_text(paths, "shm", path);
+    return 0;
+}
+
 static int set_sysctls(struct error *e, json_object *sysctls)
 {
     if (sysctls == NULL)
@@ -126,6 +137,8 @@ static int make_namespaces(struct error *e, json_object *spec, const char *dir, 
     for (size_t i = 0; i < KIND_COUNT; i++)
         if ((flags & kinds[i].flag) != 0 && pin(e, dir, kinds[i].name, paths) < 0)
             return -1;
+    if ((flags & CLONE_NEWIPC) != 0 && make_shm(e, dir, paths) < 0)
+        return -1;
     if ((flags & CLONE_NEWNET) != 0 && set_up_network(e, host, json_at(spec, "interface")) < 0)
         return -1;
     return set_sysctls(e, json_at(spec, "sysctls"));
@@ -195,6 +208,11 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
         if (unlink(path) < 0 && errno != ENOENT)
             return err_set(e, errno, "remove %s", path);
     }
+    cleanup_free char *shm = text_format("%s/shm", dir);
+    if (is_mount(shm) && umount2(shm, MNT_DETACH) < 0)
+        return err_set(e, errno, "unmount %s", shm);
+    if (rmdir(shm) < 0 && errno != ENOENT)
+        return err_set(e, errno, "remove %s", shm);
     cleanup_close int guard = lock(e, run_dir);
     if (guard < 0)
         return -1;
@@ -225,6 +243,9 @@ int sandbox_list(struct error *e, const char *run_dir, json_object **list)
             if (is_mount(path))
                 json_put_text(paths, kinds[i].name, path);
         }
+        cleanup_free char *shm = text_format("%s/%s/shm", parent, entry->d_name);
+        if (is_mount(shm))
+            json_put_text(paths, "shm", shm);
         json_put_text(sandbox, "id", entry->d_name);
         json_object_object_add(sandbox, "namespaces", paths);
         json_object_array_add(*list, sandbox);

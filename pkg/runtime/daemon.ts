@@ -3,10 +3,11 @@
  * back the answer. Starts the daemon, and again when it was killed. Sync with runtime/serve.h.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import type { Logger } from '../log/log.ts';
 import { type Clock, sleep } from '../wait/clock.ts';
 import { RuntimeError } from './runtime.ts';
@@ -18,6 +19,9 @@ const REQUEST_MAX_MS = 60_000;
 const CONNECT_RETRY_MS = 5;
 /** How long the helper may take until it serves; it needs a few milliseconds. */
 const START_MAX_MS = 10_000;
+/** How often and how long a helper that is being written is waited for. */
+const BUSY_RETRIES = 40;
+const BUSY_RETRY_MS = 50;
 /** An answer longer than this is refused. */
 const ANSWER_MAX_BYTES = 64 << 20;
 const NEWLINE = 10;
@@ -27,6 +31,8 @@ const UNANSWERED = ['ECONNRESET', 'EPIPE'];
 const ONCE = ['create', 'run', 'start', 'kill', 'sandbox-create', 'connect'];
 /** Removing a large tree from a slow disk takes its time. */
 const SLOW_VERBS: Readonly<Record<string, number>> = { 'remove-tree': 1_800_000 };
+
+type Child = ChildProcessByStdio<Writable, Readable, null>;
 
 export interface DaemonOptions {
   readonly helper: string;
@@ -187,13 +193,28 @@ export class Daemon {
     }
   }
 
+  /** A helper that is being replaced right now cannot be executed until that is done. */
+  async #execute(): Promise<Child> {
+    const { helper, runDir, clock } = this.#options;
+    for (let left = BUSY_RETRIES; ; left -= 1) {
+      try {
+        return spawn(helper, ['serve', '--run-dir', runDir, '--follow-stdin'], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+          detached: true,
+        });
+      } catch (cause) {
+        // Only what Node does not tell by an event.
+        const failure = toRuntimeError(`start ${helper}`, cause);
+        if (failure.code !== 'ETXTBSY' || left === 0) throw failure;
+        await sleep(BUSY_RETRY_MS, undefined, clock);
+      }
+    }
+  }
+
   async #spawn(): Promise<void> {
     const { helper, runDir, log, clock } = this.#options;
     await mkdir(runDir, { recursive: true, mode: 0o700 });
-    const child = spawn(helper, ['serve', '--run-dir', runDir, '--follow-stdin'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      detached: true,
-    });
+    const child = await this.#execute();
     this.#child = child;
     child.stdin.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {

@@ -37,6 +37,7 @@ export interface SandboxInterface {
 export interface Sandbox {
   readonly id: string;
   /** Paths to join, e.g. { net: '/run/mini/sandboxes/<id>/net' }. */
+  /** Paths by name; `shm` is the file system for /dev/shm that goes with `ipc`. */
   readonly namespaces: Readonly<Record<string, string>>;
 }
 
@@ -93,7 +94,10 @@ export interface Exit {
   /** As the shell counts: 128 + signal when a signal ended it. */
   readonly exitCode: number;
   readonly signal?: number;
+  /** The kernel killed the program for want of memory (not a child of it, nor a user). */
   readonly isOomKilled: boolean;
+  /** Its shim was killed, and it was ended for that: how it would have ended is not known, and `exitCode` is 255. */
+  readonly isLost?: boolean;
   /** RFC 3339 with nanoseconds. */
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -105,7 +109,7 @@ export interface ContainerState {
   readonly pid: number;
   readonly bundle: string;
   readonly startedAt?: string;
-  /** Present when stopped; absent there = its shim died with the host. */
+  /** Present when stopped. */
   readonly exit?: Exit;
   /** After create and run: what the machine could not do (a missing cgroup controller), in words. */
   readonly warnings?: readonly string[];

@@ -1,28 +1,52 @@
 /** Containers outlive the daemon and its client; exits that nobody heard are told later. */
 
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { open, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { silent } from '../../pkg/log/log.ts';
 import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
 import type { Exit } from '../../pkg/runtime/runtime.ts';
+import { connectUnix } from '../../pkg/runtime/unix-connect.ts';
+import { sleep } from '../../pkg/wait/clock.ts';
 import { rejects, suite } from '../harness/suite.ts';
 import { createFixture, textOf } from './fixture.ts';
 
+const POLL_MS = 5;
+
 /** The daemon: the process whose command names this run directory and whose name is its own. */
 function daemonPid(runDir: string): number {
+  return pidOf('mini-serve', runDir);
+}
+
+/** The process of this name whose command contains `text`. */
+function pidOf(process: string, text: string): number {
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
       const comm = readFileSync(`/proc/${name}/comm`, 'utf8').trim();
-      if (command.includes(runDir) && comm === 'mini-serve') return Number(name);
+      if (command.includes(text) && comm === process) return Number(name);
     } catch {
       // It has gone meanwhile.
     }
   }
-  throw new Error('No daemon runs');
+  throw new Error(`No ${process} runs`);
+}
+
+/** Resolves when the process has ended and the machine's first process has taken it away. */
+async function gone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await sleep(POLL_MS);
 }
 
 suite('runtime survival', ({ test, cleanup }) => {
@@ -56,6 +80,88 @@ suite('runtime survival', ({ test, cleanup }) => {
       if (ran[at] !== true) await f.runtime.run(f.spec(`${id}x`, ['sh', '-c', `exit ${at}`]));
       assert.is((await f.exit(ran[at] === true ? id : `${id}x`)).exitCode, at);
     }
+  });
+
+  test('ends the container of a killed shim, and tells it as lost', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const { pid } = await f.runtime.run(f.spec('a', ['sleep', '1000']));
+    const shim = pidOf('mini-shim', `mini-runtime shim a --run-dir ${f.runDir}`);
+    process.kill(shim, 'SIGKILL');
+    const exit = await f.exit('a');
+    assert.equal([exit.exitCode, exit.isLost, exit.isOomKilled], [255, true, false]);
+    const state = await f.runtime.state('a');
+    assert.equal([state?.status, state?.exit], ['stopped', exit]);
+    await gone(pid);
+  });
+
+  test('notices the container of a shim that was killed while no daemon ran', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const { pid } = await f.runtime.run(f.spec('a', ['sleep', '1000']));
+    const shim = pidOf('mini-shim', `shim a --run-dir ${f.runDir}`);
+    process.kill(daemonPid(f.runDir), 'SIGKILL');
+    process.kill(shim, 'SIGKILL');
+    const [state] = await f.runtime.list();
+    assert.equal(
+      [state?.status, state?.exit?.exitCode, state?.exit?.isLost],
+      ['stopped', 255, true],
+    );
+    assert.is((await f.exit('a')).isLost, true);
+    await gone(pid);
+  });
+
+  test('writes down an exit though the disk is full', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const runDir = join(f.dir, 'small');
+    mkdirSync(runDir);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'small', runDir]);
+    cleanup(() => void execFileSync('umount', [runDir]));
+    const runtime = await createRuntime({ helper: f.helper, runDir, log: silent });
+    cleanup(async () => {
+      await runtime.delete('a');
+      await runtime.close();
+    });
+    await runtime.run(f.spec('a', ['sleep', '1000']));
+    await rejects(writeFile(join(runDir, 'filler'), Buffer.alloc(1 << 20)));
+    const exited = new Promise<Exit>((done) => runtime.onExit(done));
+    await runtime.kill('a', 15, { isForAll: true });
+    await runtime.kill('a', 9);
+    assert.is((await exited).exitCode, 137);
+    assert.is((await runtime.state('a'))?.exit?.exitCode, 137);
+  });
+
+  test('lets requests wait while as many as it may serve are at work', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    // Sync with runtime/serve.h.
+    const silentClients = await Promise.all(
+      Array.from({ length: 64 }, () => connectUnix(join(f.runDir, 'runtime.sock'))),
+    );
+    const daemon = daemonPid(f.runDir);
+    const jobs = () => readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8');
+    while (jobs().trim().split(' ').length < 64) await sleep(POLL_MS);
+    let isAnswered = false;
+    const listed = f.runtime.list().then(() => {
+      isAnswered = true;
+    });
+    await sleep(20 * POLL_MS);
+    assert.is(isAnswered, false);
+    for (const client of silentClients) client.destroy();
+    await listed;
+  });
+
+  test('starts once a helper that is being written is complete', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const helper = join(f.dir, 'helper');
+    copyFileSync(f.helper, helper);
+    const writer = await open(helper, 'r+');
+    const starting = createRuntime({ helper, runDir: join(f.dir, 'run7'), log: silent });
+    await sleep(20 * POLL_MS);
+    await writer.close();
+    await (await starting).close();
   });
 
   test('tells a new client of containers and exits of a killed one', async () => {
