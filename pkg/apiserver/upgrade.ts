@@ -3,7 +3,7 @@
  * passed through to the node byte for byte in both directions. The node speaks WebSocket and SPDY, not this server.
  */
 
-import { type Duplex, pipeline } from 'node:stream';
+import { type Duplex, pipeline, Writable } from 'node:stream';
 import { admission } from './admit.ts';
 import type { Authorizer, ServerRequest } from './contract.ts';
 import { authorize, callOf } from './dispatch.ts';
@@ -78,6 +78,8 @@ function proxied(parts: Parts, call: Call): NodePath {
   return { node, path: withQueryOf(call.request, path) };
 }
 
+const MAX_LISTENERS = 20;
+
 /** Copies both ways until both are done; the end of one side ends the other's reading side only. */
 function join(socket: Duplex, stream: Duplex): void {
   const fail = (error: unknown) => {
@@ -85,8 +87,25 @@ function join(socket: Duplex, stream: Duplex): void {
     socket.destroy();
     stream.destroy();
   };
+  // Two pipelines listen on each, beside what HTTP and TLS do.
+  socket.setMaxListeners(MAX_LISTENERS);
   pipeline(socket, stream, fail);
-  pipeline(stream, socket, fail);
+  pipeline(stream, oneByOne(socket), fail);
+}
+
+/**
+ * Writes each chunk on its own. Node would join those that wait into one TLS record, and python3-kubernetes, which
+ * polls the socket, never sees a frame that its TLS library has already read along with the one before.
+ */
+function oneByOne(socket: Duplex): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => void socket.write(chunk, done),
+    final: (done) => void socket.end(done),
+    destroy: (error, done) => {
+      if (error) socket.destroy(error);
+      done(error);
+    },
+  });
 }
 
 function refuse(
