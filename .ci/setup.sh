@@ -16,6 +16,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
   busybox-static iproute2 util-linux procps curl     # test images and hosts
   docker-registry openssl                             # pull tests
+  python3-kubernetes                                  # a client library as it comes
   debootstrap qemu-user-static                        # minimal root file system, arm64
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
   libjson-c-dev:arm64 libzstd-dev:arm64
