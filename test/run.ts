@@ -1,10 +1,11 @@
 /**
- * Runs test files, each in a process of its own: `node test/run.ts [--jobs N] <file or folder>…`. The last line is
+ * Runs test files, each in a process of its own: `node test/run.ts <file or folder>…`. The last line is
  * `N passed, N failed`; exits 1 when a test fails, a file checks nothing, hangs or leaves a handle open.
  */
 
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 
 const FILE_TIMEOUT_MS = 10 * 60_000;
@@ -53,16 +54,17 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const at = args.indexOf('--jobs');
-  const jobs = at < 0 ? 1 : Number(args[at + 1]);
-  const paths = at < 0 ? args : [...args.slice(0, at), ...args.slice(at + 2)];
+/** Pure logic may share the machine; whatever has time limits of its own runs alone. */
+function isPure(file: string): boolean {
+  return /(^|\/)test\/(unit|contract)\//.test(file);
+}
+
+async function main(paths: readonly string[]): Promise<void> {
   const files = paths.flatMap(filesUnder);
   if (files.length === 0) throw new Error(`No test files under ${paths.join(' ')}`);
   let passed = 0;
   let failed = 0;
-  const queue = [...files];
-  const worker = async () => {
+  const runAll = async (queue: string[]) => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       const startedAt = Date.now();
       const outcome = await runFile(file);
@@ -76,7 +78,9 @@ async function main(args: readonly string[]): Promise<void> {
       );
     }
   };
-  await Promise.all(Array.from({ length: jobs }, worker));
+  const pure = files.filter(isPure);
+  await Promise.all(Array.from({ length: availableParallelism() }, () => runAll(pure)));
+  await runAll(files.filter((file) => !isPure(file)));
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed > 0 ? 1 : 0;
 }

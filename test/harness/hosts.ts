@@ -160,7 +160,7 @@ export class Host {
       'sh',
       ['-c', this.#joinCgroups(), 'sh', 'nsenter', `--net=${netns}`, ...unshare, 'sh', script],
       {
-        stdio: ['ignore', 'ignore', 'ignore'],
+        stdio: ['pipe', 'ignore', 'ignore'],
       },
     );
     const deadlineMs = Date.now() + BOOT_TIMEOUT_MS;
@@ -428,7 +428,9 @@ mkdir -p /var/lib/mini
 mount --bind ${dir}/data /var/lib/mini
 mount -t tmpfs tmpfs /run
 touch ${dir}/ready
-trap : TERM INT
-while :; do sleep 3600 & wait $! || :; done
+# The test's end, however it comes, is the end of this input: the host goes down with it.
+exec 3<&0
+cat <&3 >/dev/null &
+wait $!
 `;
 }
