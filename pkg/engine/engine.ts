@@ -32,6 +32,8 @@ export interface SandboxInfo {
 
 export interface Mount {
   readonly source: string;
+  /** Directory that `source` must lie in whatever links say; what is missing of the path is made as a directory. */
+  readonly sourceRoot?: string;
   readonly destination: string;
   readonly isReadOnly: boolean;
   readonly propagation?: 'private' | 'rslave' | 'rshared';

@@ -3,13 +3,13 @@
 import type { OciSpec } from '../runtime/runtime.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { deviceRules, type HostDevice } from './devices.ts';
-import type { ContainerConfig, Mount, Resources, Security } from './engine.ts';
+import type { ContainerConfig, Mount, Resources } from './engine.ts';
 import type { ProcessPlan } from './process.ts';
 
 export interface SpecFacts {
   readonly config: ContainerConfig;
   readonly process: ProcessPlan;
-  /** Paths of the sandbox's namespaces; what is missing is the host's. */
+  /** Paths of the sandbox's namespaces, and `shm`, its shared memory; what is missing is the host's. */
   readonly namespaces: Readonly<Record<string, string>>;
   /** 'host', 'own', or the path of a pid namespace to join. */
   readonly pidNamespace: string;
@@ -44,7 +44,7 @@ export function toSpec(facts: SpecFacts): OciSpec {
     ociVersion: VERSION,
     process: toProcess(facts),
     root: { path: 'rootfs', readonly: security.isReadOnlyRoot === true },
-    mounts: [...defaultMounts(security, facts.mounts), ...facts.mounts.map(toMount)],
+    mounts: [...defaultMounts(facts), ...facts.mounts.map(toMount)],
     linux: {
       namespaces: toNamespaces(facts),
       devices: facts.devices,
@@ -114,7 +114,9 @@ function toNamespaces({ config, namespaces, pidNamespace }: SpecFacts): readonly
 }
 
 /** As containerd has them; a mount of the container's own at the same place wins. */
-function defaultMounts(security: Security, own: readonly Mount[]): readonly unknown[] {
+function defaultMounts(facts: SpecFacts): readonly unknown[] {
+  const own = facts.mounts;
+  const { security } = facts.config;
   const access = security.isPrivileged ? 'rw' : 'ro';
   const guarded = ['nosuid', 'noexec', 'nodev'];
   const mounts = [
@@ -131,12 +133,7 @@ function defaultMounts(security: Security, own: readonly Mount[]): readonly unkn
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    {
-      destination: '/dev/shm',
-      type: 'tmpfs',
-      source: 'shm',
-      options: [...guarded, 'mode=1777', `size=${SHM_SIZE}`],
-    },
+    sharedMemory(facts.namespaces),
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: guarded },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...guarded, access] },
     {
@@ -148,6 +145,18 @@ function defaultMounts(security: Security, own: readonly Mount[]): readonly unkn
   ];
   const taken = new Set(own.map(({ destination }) => destination));
   return mounts.filter(({ destination }) => !taken.has(destination));
+}
+
+/** What the sandbox shares; the host's with its IPC namespace. */
+function sharedMemory(namespaces: Readonly<Record<string, string>>) {
+  const source = namespaces['ipc'] === undefined ? '/dev/shm' : namespaces['shm'];
+  const guarded = ['nosuid', 'noexec', 'nodev'];
+  if (source !== undefined) {
+    return { destination: '/dev/shm', type: 'bind', source, options: ['rbind', ...guarded] };
+  }
+  // A sandbox of an earlier version has none to share.
+  const options = [...guarded, 'mode=1777', `size=${SHM_SIZE}`];
+  return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options };
 }
 
 function toMount(mount: Mount): Readonly<Record<string, unknown>> {
@@ -166,6 +175,8 @@ function toMount(mount: Mount): Readonly<Record<string, unknown>> {
     destination,
     type: 'bind',
     source: mount.source,
+    // Not of the OCI specification; another runtime mounts the source as it finds it. Sync with runtime/mounts.c.
+    ...(mount.sourceRoot === undefined ? {} : { sourceRoot: mount.sourceRoot }),
     options: ['rbind', propagation === 'private' ? 'rprivate' : propagation, ...options, access],
   };
 }

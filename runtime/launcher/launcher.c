@@ -176,6 +176,25 @@ static int unpack(struct payload *p, int dir)
     }
 }
 
+/* Reads up to the end of the compressed stream, where its checksum stands. */
+static int check_end(struct payload *p)
+{
+    char rest[BLOCK];
+    for (;;) {
+        ZSTD_outBuffer out = {rest, sizeof(rest), 0};
+        size_t result = ZSTD_decompressStream(p->stream, &out, &p->in);
+        if (ZSTD_isError(result)) {
+            fprintf(stderr, "mini: this file is damaged (%s): fetch it again\n",
+                    ZSTD_getErrorName(result));
+            return -1;
+        }
+        if (result == 0)
+            return 0;
+        if (out.pos == 0 && p->in.pos == p->in.size && refill(p) < 0)
+            return -1;
+    }
+}
+
 static int make_dirs(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -225,8 +244,11 @@ static int lay_out(struct payload *p, const struct trailer *t, const char *paren
     int dir = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return fail("open", temporary);
-    if (start_stream(p, t) < 0 || unpack(p, dir) < 0)
+    if (start_stream(p, t) < 0 || unpack(p, dir) < 0 || check_end(p) < 0) {
+        close(dir);
+        remove_dir(temporary);
         return -1;
+    }
     if (fsync(dir) < 0)
         return fail("write", temporary);
     close(dir);

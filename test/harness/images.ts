@@ -131,7 +131,7 @@ export async function writeLayout(directory: string, images: readonly BuiltImage
 export async function busyboxImage(tag = 'docker.io/test/busybox:latest'): Promise<BuiltImage> {
   const program = await readFile('/bin/busybox');
   const names =
-    'sh ls cat echo sleep id env hostname ip wget nc httpd pwd true false touch test ps kill'
+    'sh ls cat echo sleep id env hostname ip wget nc httpd pwd true false touch test ps kill df tail'
       .split(' ')
       .map((name) => ({ name: `bin/${name}`, type: 'symlink' as const, linkname: 'busybox' }));
   const directories = ['bin', 'etc', 'tmp', 'root', 'proc', 'sys', 'dev', 'home'].map((name) => ({

@@ -1,6 +1,17 @@
 /** The engine with the real helper: what a container shares, may do and may use; its streams; its image. */
 
-import { createReadStream, existsSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +101,44 @@ suite('engine options', ({ test, cleanup }) => {
       assert.is.not(namespaceOf(one.pid, kind), namespaceOf(two.pid, kind), kind);
     }
     assert.is(namespaceOf(one.pid, 'pid'), namespaceOf(three.pid, 'pid'));
+  });
+
+  test('the containers of a sandbox share memory, of which there is so much and no more', async () => {
+    const { engine, sandbox, run } = await start();
+    await sandbox();
+    await sandbox('s2');
+    await run('echo one > /dev/shm/file');
+    assert.is((await run('cat /dev/shm/file')).log, 'one\n');
+    const { log } = await run('cat /dev/shm/file; df -m /dev/shm | tail -1', { sandboxId: 's2' });
+    assert.match(log, /^cat: can't open .*\nshm +64 /);
+    await engine.removeSandbox('s1');
+    await sandbox();
+    assert.match((await run('cat /dev/shm/file')).log, /can't open/);
+  });
+
+  test('a mount stays in its volume whatever a link there says', async () => {
+    const { host, sandbox, run } = await start();
+    await sandbox();
+    const volume = join(host.directory, 'volume');
+    mkdirSync(join(volume, 'deep'), { recursive: true });
+    chmodSync(volume, 0o2777);
+    writeFileSync(join(volume, 'deep/file'), 'inside');
+    mkdirSync(join(host.directory, 'secret'));
+    symlinkSync(join(host.directory, 'secret'), join(volume, 'out'));
+    symlinkSync('../../../../../..', join(volume, 'up'));
+    symlinkSync('deep', join(volume, 'link'));
+    const mounted = (path: string, script: string) => {
+      const source = join(volume, path);
+      const mount = { source, sourceRoot: volume, destination: '/m', isReadOnly: false };
+      return run(script, { mounts: [mount] });
+    };
+    assert.is((await mounted('link/file', 'cat /m')).log, 'inside\n');
+    assert.is((await mounted('up/deep', 'cat /m/file')).log, 'inside\n');
+    assert.match(String(await rejects(mounted('out/made', 'touch /m/here'))), /make directory out/);
+    assert.equal(readdirSync(join(host.directory, 'secret')), []);
+    await mounted('new/dir', 'touch /m/here');
+    assert.is(statSync(join(volume, 'new/dir')).mode & 0o7777, 0o2777);
+    assert.ok(existsSync(join(volume, 'new/dir/here')));
   });
 
   test('shares the network, name, IPC and processes of the host when told to', async () => {

@@ -1,6 +1,6 @@
 /** The mounts of one container: its volume mounts, and the files that the node gives every pod. */
 
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { Mount } from '../../engine/engine.ts';
@@ -36,46 +36,44 @@ export async function containerMounts(facts: MountFacts): Promise<readonly Mount
   return [...given, ...own].sort((a, b) => depth(a.destination) - depth(b.destination));
 }
 
+type Source = Pick<Mount, 'source' | 'sourceRoot'>;
+
 async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount> {
   const root = facts.volumes.get(mount.name);
   if (root === undefined) throw new ConfigError(`volume "${mount.name}" of container is not there`);
   const subPath = mount.subPathExpr ? expand(mount.subPathExpr, facts.env) : mount.subPath;
-  const source = subPath ? await resolveSubPath(root, subPath) : root;
+  const source = subPath ? await resolveSubPath(root, subPath) : { source: root };
   const propagation = PROPAGATION[(mount.mountPropagation ?? 'None') as keyof typeof PROPAGATION];
   const volume = facts.pod.spec.volumes?.find(({ name }) => name === mount.name);
   const isContent = Boolean(
     volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI,
   );
   return {
-    source,
+    ...source,
     destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
     isReadOnly: mount.readOnly === true || isContent,
     ...(propagation ? { propagation } : {}),
   };
 }
 
-/** The path of a subPath, made as a directory if it is missing; refuses to leave the volume, also by a link. */
-async function resolveSubPath(root: string, subPath: string): Promise<string> {
+/**
+ * Refuses, in words for the user, a subPath that leaves the volume, also by a link. The helper makes it if it is
+ * missing, and sees to it that it stays inside if somebody changes a link meanwhile.
+ */
+async function resolveSubPath(root: string, subPath: string): Promise<Source> {
   const refusal = new ConfigError(`failed to prepare subPath "${subPath}": it leaves its volume`);
   if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw refusal;
   const base = await realpath(root);
-  const path = join(base, subPath);
+  const path = join(base, subPath).replace(/(.)\/$/, '$1');
+  if (path === base) return { source: base };
   const isInside = (real: string) => real === base || real.startsWith(base + sep);
-  // The deepest part that is there decides: nothing may be made outside, either.
+  // The deepest part that is there decides.
   for (let part = path; ; part = join(part, '..')) {
     const real = await realpath(part).catch(() => undefined);
     if (real === undefined && part !== base) continue;
     if (real === undefined || !isInside(real)) throw refusal;
-    break;
+    return { source: path, sourceRoot: base };
   }
-  const isThere = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) await mkdir(path, { recursive: true, mode: 0o750 });
-  const real = await realpath(path);
-  if (!isInside(real)) throw refusal;
-  return real;
 }
 
 function depth(path: string): number {
