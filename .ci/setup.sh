@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|bench`. Idempotent: what is there is not
+# Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|test-vm|bench`. Idempotent: what is there is not
 # installed or built again. Needs git, Node 20 with npm, gcc, make, python3 and root; says what is missing otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,9 @@ TEST_PACKAGES=(
   debootstrap qemu-user-static                        # minimal root file system, arm64
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
   libjson-c-dev:arm64 libzstd-dev:arm64
+)
+VM_PACKAGES=(
+  qemu-system-x86 busybox-static   # a machine with cgroup v2
 )
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -97,7 +100,7 @@ run_tests() {
 }
 
 case "${1:-}" in
-  packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" ;;
+  packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
   build) prepare; build dist/mini amd64 ;;
   up)
     [ "$(id -u)" = 0 ] || die 'mini runs containers: run this as root'
@@ -107,5 +110,5 @@ case "${1:-}" in
     ;;
   test) run_tests ;;
   bench) prepare "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
-  *) die 'usage: setup.sh packages|build|up|test|bench' ;;
+  *) die 'usage: setup.sh packages|build|up|test|test-vm|bench' ;;
 esac

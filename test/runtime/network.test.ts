@@ -120,7 +120,7 @@ suite('runtime network', ({ test, cleanup }) => {
     await f.runtime.createSandbox(sandbox('s1', 11));
     assert.equal(
       (await f.runtime.listSandboxes()).map((s) => [s.id, Object.keys(s.namespaces)]),
-      [['s1', ['net', 'ipc', 'uts']]],
+      [['s1', ['net', 'ipc', 'uts', 'shm']]],
     );
     await f.runtime.deleteSandbox('s1');
     await f.runtime.deleteSandbox('s1');
