@@ -28,6 +28,8 @@ type Options = Pick<ApiRequest, 'query' | 'body' | 'contentType' | 'accept'>;
 
 export class Api {
   readonly config: Kubeconfig;
+  /** The kubeconfig files. */
+  readonly paths: readonly string[];
   readonly transport: HttpTransport;
   readonly client: Client;
   readonly kinds: Kinds;
@@ -38,9 +40,14 @@ export class Api {
 
   constructor(
     config: Kubeconfig,
-    { timeoutMs, namespace }: { timeoutMs?: number; namespace?: string },
+    {
+      paths,
+      timeoutMs,
+      namespace,
+    }: { paths: readonly string[]; timeoutMs?: number; namespace?: string },
   ) {
     this.config = config;
+    this.paths = paths;
     this.transport = httpTransport({
       ...config.transport,
       userAgent: 'mini-kubectl',
@@ -87,8 +94,7 @@ export function pathOf({ kind, namespace, name, subresource }: Place): string {
 }
 
 /** Reads the kubeconfig that the flags choose; nothing is sent yet. */
-export function chooseConfig(args: Arguments, defaultPath: string): Kubeconfig {
-  const paths = configPaths(args, defaultPath);
+function chooseConfig(args: Arguments, paths: readonly string[]): Kubeconfig {
   const context = args.optional('context');
   const config = loadKubeconfig({ paths, ...(context ? { context } : {}) });
   const server = args.optional('server');
@@ -102,7 +108,7 @@ export function chooseConfig(args: Arguments, defaultPath: string): Kubeconfig {
 }
 
 /** The files that the flags and the environment name. */
-export function configPaths(args: Arguments, defaultPath: string): readonly string[] {
+function configPaths(args: Arguments, defaultPath: string): readonly string[] {
   const given = args.optional('kubeconfig');
   if (given) return [given];
   const isOwnThere = !process.env['KUBECONFIG'] && existsSync(defaultPath);
@@ -113,7 +119,9 @@ export function configPaths(args: Arguments, defaultPath: string): readonly stri
 export function openApi(args: Arguments, defaultPath: string): Api {
   const timeoutMs = durationMs(args.text('request-timeout'));
   const namespace = args.optional('namespace');
-  return new Api(chooseConfig(args, defaultPath), {
+  const paths = configPaths(args, defaultPath);
+  return new Api(chooseConfig(args, paths), {
+    paths,
     ...(timeoutMs > 0 ? { timeoutMs } : {}),
     ...(namespace ? { namespace } : {}),
   });

@@ -23,6 +23,10 @@ export interface Choosing {
   /** The arguments that name objects; those of the verb when absent. */
   readonly names?: readonly string[];
   readonly verb: string;
+  /** Set where --selector is not about which objects are meant. */
+  readonly isSelectorOwn?: boolean;
+  /** Set where a kind alone means all of its objects. */
+  readonly isWhole?: boolean;
 }
 
 /** The places of what is chosen. Throws a KubectlError when nothing says which objects are meant. */
@@ -40,15 +44,19 @@ export async function choosePlaces(choosing: Choosing): Promise<readonly NamedPl
   return places;
 }
 
-async function placesOf({ api, args }: Choosing, { kind, name }: Target): Promise<NamedPlace[]> {
-  const selection = selectionOf(args);
+async function placesOf(
+  { api, args, isSelectorOwn = false, isWhole = false }: Choosing,
+  { kind, name }: Target,
+): Promise<NamedPlace[]> {
+  const selection = isSelectorOwn ? {} : selectionOf(args);
   const isSelected = Object.keys(selection).length > 0 || args.isOn('all');
   const place = placeOf(api, { kind, isAllNamespaces: args.isOn('all-namespaces') });
   if (name !== undefined) {
     if (isSelected) throw new KubectlError('name cannot be provided when a selector is specified');
     return [{ ...place, name }];
   }
-  if (!isSelected) throw new KubectlError('resource(s) were provided, but no name was specified');
+  if (!isSelected && !isWhole)
+    throw new KubectlError('resource(s) were provided, but no name was specified');
   const objects = await listAll(api, place, selection);
   return objects.map(({ metadata }) => ({
     ...place,

@@ -116,9 +116,9 @@ export async function listAll(
 
 /** Label and field selectors of the flags as query parameters. */
 export function selectionOf(args: Arguments): Record<string, string> {
-  const valueOf = (name: string) => (args.knows(name) ? args.optional(name) : undefined);
-  const labelSelector = valueOf('selector');
-  const fieldSelector = valueOf('field-selector');
+  const given = (name: string) => (args.knows(name) ? args.optional(name) : undefined);
+  const labelSelector = given('selector');
+  const fieldSelector = given('field-selector');
   return {
     ...(labelSelector ? { labelSelector } : {}),
     ...(fieldSelector ? { fieldSelector } : {}),

@@ -2,7 +2,6 @@
 
 import type { WatchEvent } from '../api/meta.ts';
 import { type Api, type Live, type Place, pathOf } from './api.ts';
-import { resourceText } from './kinds.ts';
 import { KubectlError } from './kubectl-error.ts';
 import { unlessMissing } from './problems.ts';
 
@@ -60,7 +59,7 @@ async function follow<T>(
   } catch (error) {
     if (!signal.aborted) throw error;
     throw new KubectlError(
-      `timed out waiting for the condition on ${resourceText(place.kind)}/${place.name}`,
+      `timed out waiting for the condition on ${place.kind.plural}/${place.name}`,
       { cause: error },
     );
   }

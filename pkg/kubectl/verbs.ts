@@ -2,15 +2,23 @@
 
 import type { Verb } from './verb.ts';
 import { apply } from './verbs/apply.ts';
+import { apiResources, clusterInfo, version } from './verbs/cluster-info.ts';
+import { config } from './verbs/config.ts';
 import { cordon, uncordon } from './verbs/cordon.ts';
 import { create } from './verbs/create.ts';
 import { deleteVerb } from './verbs/delete.ts';
+import { describe } from './verbs/describe.ts';
 import { attach, exec } from './verbs/exec.ts';
+import { expose } from './verbs/expose.ts';
 import { get } from './verbs/get.ts';
 import { annotate, label } from './verbs/label.ts';
 import { logs } from './verbs/logs.ts';
+import { patch } from './verbs/patch.ts';
 import { portForward } from './verbs/port-forward.ts';
+import { rollout } from './verbs/rollout.ts';
+import { run } from './verbs/run.ts';
 import { scale } from './verbs/scale.ts';
+import { wait } from './verbs/wait.ts';
 
 /** `kubectl` itself. */
 export const root: Verb = {
@@ -20,17 +28,27 @@ export const root: Verb = {
   usage: 'COMMAND [flags]',
   verbs: [
     get,
-    apply,
+    describe,
     create,
+    apply,
     deleteVerb,
+    run,
+    expose,
+    scale,
+    rollout,
     logs,
     exec,
     attach,
     portForward,
-    scale,
     label,
     annotate,
+    patch,
+    wait,
     cordon,
     uncordon,
+    clusterInfo,
+    apiResources,
+    version,
+    config,
   ],
 };
