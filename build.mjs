@@ -212,7 +212,11 @@ async function buildAll(arch) {
     // Not in the Node that may start this file first.
     const { constants, zstdCompressSync } = await import('node:zlib');
     const payload = zstdCompressSync(archive(payloadFiles(arch, dist, program)), {
-      params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_nbWorkers]: 2 },
+      params: {
+        [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
+        [constants.ZSTD_c_nbWorkers]: 2,
+        [constants.ZSTD_c_checksumFlag]: 1,
+      },
     });
     run(cc, [
       ...WARNINGS,
