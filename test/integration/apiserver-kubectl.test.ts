@@ -105,6 +105,29 @@ suite('kubectl against the API server', ({ test, cleanup }) => {
   );
 
   test(
+    'applies a list, which kubectl checks against the OpenAPI of version 2',
+    async () => {
+      const { kube } = await start();
+      const item = (name: string, extra: object) => ({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name },
+        ...extra,
+      });
+      const list = (...items: object[]) =>
+        JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+      const path = file(kube, list(item('a', { data: { k: 'v' } }), item('b', {})));
+      assert.is(
+        await succeeds(kube, `apply -f ${path}`),
+        'configmap/a created\nconfigmap/b created',
+      );
+      file(kube, list(item('c', { deta: { k: 'v' } })));
+      assert.match(await fails(kube, `apply -f ${path}`), /unknown field "deta"/);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'explains, waits and reports a pod without a node',
     async () => {
       const { kube } = await start();
