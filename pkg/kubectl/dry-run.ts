@@ -14,16 +14,21 @@ export const DRY_RUN_FLAG: FlagSpec = {
 
 /** Query parameters of the flag. */
 export function dryRunQuery(args: Arguments): Record<string, string> {
-  return args.text('dry-run') === 'server' ? { dryRun: 'All' } : {};
+  return modeOf(args) === 'server' ? { dryRun: 'All' } : {};
 }
 
 export function isClientDryRun(args: Arguments): boolean {
-  return args.text('dry-run') === 'client';
+  return modeOf(args) === 'client';
 }
 
 /** What kubectl puts after a message. */
 export function dryRunSuffix(args: Arguments): string {
-  const mode = args.text('dry-run');
+  const mode = modeOf(args);
   if (mode === 'client') return ' (dry run)';
   return mode === 'server' ? ' (server dry run)' : '';
+}
+
+/** Verbs without the flag always do what they say. */
+function modeOf(args: Arguments): string {
+  return args.knows(DRY_RUN_FLAG.name) ? args.text(DRY_RUN_FLAG.name) : 'none';
 }

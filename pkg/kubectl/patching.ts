@@ -26,11 +26,10 @@ export async function sendPatch(
   place: NamedPlace,
   { type, body, manager }: Patch,
 ): Promise<Live> {
-  const canDry = args.knows('dry-run');
-  if (canDry && isClientDryRun(args)) return api.get<Live>(place);
+  if (isClientDryRun(args)) return api.get<Live>(place);
   return api.send<Live>('PATCH', place, {
     contentType: CONTENT_TYPES[type],
     body,
-    query: { fieldManager: manager, ...(canDry ? dryRunQuery(args) : {}) },
+    query: { fieldManager: manager, ...dryRunQuery(args) },
   });
 }

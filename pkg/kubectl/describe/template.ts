@@ -2,7 +2,7 @@
 
 import type { PodSpec, PodTemplateSpec, Toleration } from '../../api/generated/types.ts';
 import { containerLines } from './containers.ts';
-import { annotationLines, indented, labelLines, listLines } from './text.ts';
+import { annotationLines, labelLines, listLines } from './text.ts';
 import { volumeLines } from './volumes.ts';
 
 /** The section without its alignment. */
@@ -10,8 +10,8 @@ export function templateLines({ metadata, spec }: PodTemplateSpec): string {
   const annotations = metadata?.annotations ?? {};
   return [
     'Pod Template:\n',
-    indented(labelLines('Labels', metadata?.labels), '  '),
-    Object.keys(annotations).length > 0 ? annotationLines(annotations, '  ') : '',
+    `  ${labelLines('Labels', metadata?.labels)}`,
+    Object.keys(annotations).length > 0 ? `  ${annotationLines(annotations)}` : '',
     spec?.serviceAccountName ? `  Service Account:\t${spec.serviceAccountName}\n` : '',
     containerLines({ title: 'Init Containers', containers: spec?.initContainers, indent: '  ' }),
     containerLines({ title: 'Containers', containers: spec?.containers, indent: '  ' }),

@@ -24,11 +24,6 @@ export function rendered(text: string): string {
     .join('');
 }
 
-/** A block of lines further to the right. */
-export function indented(text: string, indent: string): string {
-  return text.replace(/^(?=.)/gm, indent);
-}
-
 /** `Title:` and one pair a line. */
 export function labelLines(title: string, labels: Labels | undefined): string {
   const pairs = Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
@@ -41,16 +36,16 @@ export function listLines(title: string, items: readonly string[]): string {
 }
 
 /** `Annotations:` with those that are long or of several lines on lines of their own. */
-export function annotationLines(annotations: Labels | undefined, indent = ''): string {
+export function annotationLines(annotations: Labels | undefined): string {
   const keys = Object.keys(annotations ?? {}).filter((key) => key !== LAST_APPLIED);
   const texts = keys.sort().map((key) => {
     const value = (annotations?.[key] ?? '').replace(/\n$/, '');
     const isShort = value.length + key.length + 2 <= ANNOTATION_MAX && !value.includes('\n');
     if (isShort) return `${key}: ${value}\n`;
-    const lines = value.split('\n').map((line) => `${indent}\t  ${shortened(line)}\n`);
+    const lines = value.split('\n').map((line) => `\t  ${shortened(line)}\n`);
     return `${key}:\n${lines.join('')}`;
   });
-  return `${indent}Annotations:\t${texts.length > 0 ? texts.join(`${indent}\t`) : '<none>\n'}`;
+  return `Annotations:\t${texts.length > 0 ? texts.join('\t') : '<none>\n'}`;
 }
 
 function shortened(line: string): string {
@@ -74,7 +69,7 @@ export function timeText(timestamp: string | undefined): string {
   return local.toUTCString().replace('GMT', zone);
 }
 
-/** Go's words for a switch. */
+/** The text, or kubectl's word for none. */
 export function orNone(text: string | undefined): string {
   return text ? text : '<none>';
 }
