@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type Agent, startAgent } from '../pkg/agent/agent.ts';
 import { serveImages } from '../pkg/agent/image-api.ts';
-import { joinCluster, type NodeCredentials } from '../pkg/agent/join.ts';
+import { joinCluster, type NodeCredentials, prepareJoin } from '../pkg/agent/join.ts';
 import { JoinError } from '../pkg/agent/join-calls.ts';
 import { createClient } from '../pkg/client/create-client.ts';
 import { httpTransport } from '../pkg/client/http-transport.ts';
@@ -210,6 +210,7 @@ async function joinNode({
 }: Joining): Promise<NodeCredentials> {
   const { signal, goAhead, asked } = stopping;
   // A supervised agent is started before its server can answer.
+  if (goAhead !== undefined) await prepareJoin(dataDir);
   const word = goAhead && (await Promise.race([goAhead, asked]));
   signal.throwIfAborted();
   const token = word ?? readToken(flags);

@@ -59,6 +59,11 @@ export interface NodeCredentials {
   rejoin(): Promise<void>;
 }
 
+/** Loads what a first join needs: for a caller that has time before it may join. */
+export async function prepareJoin(dataDir: string): Promise<void> {
+  if (!readCredentials(dataDir)) await import('../pki/x509.ts');
+}
+
 /** Joins, or takes up where the last run stopped. Throws JoinError when that cannot work without a person. */
 export async function joinCluster(options: JoinOptions): Promise<NodeCredentials> {
   const token = options.token === undefined ? undefined : parseOrRefuse(options.token);
