@@ -79,10 +79,20 @@ static void await_shim(struct container *c)
     (void)!recv(connection, &byte, 1, MSG_DONTWAIT);
 }
 
-static int end_process(struct error *e, struct container *c, int process)
+/* The last member of a mount namespace takes it down, which takes several milliseconds, before its
+ * end is told. Held here, it goes once the answer has been given. */
+static void hold_mounts(struct container *c, json_object *state)
+{
+    cleanup_free char *path = text_format("/proc/%d/ns/mnt", (int)json_number(state, "pid", 0));
+    if (c->mounts_fd < 0)
+        c->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int end_process(struct error *e, struct container *c, json_object *state, int process)
 {
     struct pollfd gone = {.fd = process, .events = POLLIN};
     struct error ignored;
+    hold_mounts(c, state);
     mark_killed(c);
     if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return err_set(e, errno, "kill container %s", c->id);
@@ -100,7 +110,7 @@ int container_end(struct error *e, struct container *c, json_object *state)
 {
     struct error ignored;
     cleanup_close int process = state_process(&ignored, c, state);
-    if (process >= 0 && end_process(e, c, process) < 0)
+    if (process >= 0 && end_process(e, c, state, process) < 0)
         return -1;
     return cgroup_signal_all(e, &c->cgroup, SIGKILL);
 }
@@ -123,7 +133,7 @@ int container_delete(struct error *e, struct container *c, bool is_forced)
         e->code = EBUSY;
         return -1;
     }
-    if (process >= 0 && end_process(e, c, process) < 0)
+    if (process >= 0 && end_process(e, c, state, process) < 0)
         return -1;
     if (cgroup_remove(e, &c->cgroup) < 0)
         return -1;

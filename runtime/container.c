@@ -31,7 +31,7 @@ static int check_id(struct error *e, const char *id)
 
 int container_open(struct error *e, struct container *c, const char *root, const char *id)
 {
-    *c = (struct container){.root = root, .id = id, .dir_fd = -1};
+    *c = (struct container){.root = root, .id = id, .dir_fd = -1, .mounts_fd = -1};
     if (check_id(e, id) < 0)
         return -1;
     c->dir = text_format("%s/%s", root, id);
@@ -80,13 +80,14 @@ int container_make(struct error *e, struct container *c, const char *root, const
 void container_close(struct container *c)
 {
     close_now(&c->dir_fd);
+    close_now(&c->mounts_fd);
     free(c->dir);
     free(c->bundle);
     json_object_put(c->config);
     json_object_put(c->overlay);
     json_object_put(c->warnings);
     cgroup_free(&c->cgroup);
-    *c = (struct container){.dir_fd = -1};
+    *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
 }
 
 int container_check(struct error *e, json_object *config)

@@ -24,6 +24,7 @@ struct container {
     json_object *warnings;
     struct cgroup cgroup;
     bool has_shim; /* this process stays as its shim */
+    int mounts_fd; /* its mount namespace, held while it is deleted, or -1 */
 };
 
 /* What the first process is given besides its config. */

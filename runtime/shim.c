@@ -111,7 +111,8 @@ _Noreturn void shim_request(struct job *job, bool starts)
     int connection = job->connection;
     json_object *request = job->request;
     struct error e = {0};
-    struct shim shim = {.signals = -1, .listener = -1, .container = {.dir_fd = -1}};
+    struct shim shim = {
+        .signals = -1, .listener = -1, .container = {.dir_fd = -1, .mounts_fd = -1}};
     cleanup_free char *id = text_format("%s", json_text(request, "id", ""));
     cleanup_json json_object *answer = NULL;
     if (container_make(&e, &shim.container, job->root, id) < 0) {
