@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { joinCluster } from '../../../pkg/agent/join.ts';
+import { readCredentials, writeCredentials } from '../../../pkg/agent/join-files.ts';
 import { createAdmissions } from '../../../pkg/apiserver/admission/admissions.ts';
 import { createAuthenticator } from '../../../pkg/apiserver/auth/authenticator.ts';
 import { createAuthorizer } from '../../../pkg/apiserver/auth/authorizer.ts';
@@ -231,6 +232,44 @@ suite('join/node', ({ test, cleanup }) => {
     const refusal = await refused.promise;
     assert.is(refusal.status, 401);
     assert.match(refusal.message, /CERT_HAS_EXPIRED/);
+  });
+
+  test('a node whose certificate expired while it ran joins again and gets its tunnel', async () => {
+    const server = await startServer();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const long = { nodeName: 'a', log: silent, signal, env: {}, dataDir: server.dir };
+    const options = { ...long, servers: [server.url], token: server.token };
+    await joinCluster(options);
+    const startMs = Date.UTC(2026, 0, 2);
+    const pair = await createKeyPair(server.ca, {
+      subject: { commonName: 'system:node:a', organizations: ['system:nodes'] },
+      usages: ['client'],
+      now: startMs,
+      lifetimeMs: 60_000,
+    });
+    const stored = readCredentials(server.dir);
+    assert.ok(stored);
+    writeCredentials(server.dir, { ...stored, ...pair });
+    let now = () => startMs;
+    const clock = { ...systemClock, now: () => now(), after: systemClock.after };
+    const credentials = await joinCluster({ ...options, clock });
+    assert.is(credentials.tls().cert, pair.certificate);
+    now = Date.now;
+    const session = Promise.withResolvers<Session>();
+    const tunnel = dialTunnel({
+      ...{ servers: credentials.servers, path: CONNECT_PATH, tls: credentials.tls },
+      ...{ log: silent, signal, env: {} },
+      onSession: session.resolve,
+      onRefused: () => void credentials.rejoin(),
+    });
+    cleanup(async () => {
+      abort.abort(new Error('test over'));
+      await tunnel.done;
+    });
+    await session.promise;
+    assert.is.not(credentials.tls().cert, pair.certificate);
+    assert.is(readCredentials(server.dir)?.certificate, credentials.tls().cert);
   });
 
   test('the server reaches the node’s own API', async () => {

@@ -160,7 +160,9 @@ suite('pki/server-pki', ({ test, cleanup }) => {
         ...['-x509', '-days', '3650', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
       ]);
       writeFileSync(join(dir, 'server-ca.crt'), ca);
-      writeFileSync(join(dir, 'server-ca.key'), readFileSync(join(dir, 'key.pem')));
+      writeFileSync(join(dir, 'server-ca.key'), readFileSync(join(dir, 'key.pem')), {
+        mode: 0o600,
+      });
       const { server } = await load(dir, ['node-1'], Date.now());
       assert.ok(new X509Certificate(server.certificate).checkIssued(new X509Certificate(ca)));
       writeFileSync(join(dir, 'leaf.crt'), server.certificate);
