@@ -95,14 +95,14 @@ async function getObjects({ args, io, api: open }: Call): Promise<number> {
   if (args.isSet('watch') || args.isSet('watch-only'))
     return watchTargets({ api, args, io, targets, printer });
   if (!printer) return printTables({ api, args, io, targets });
-  const objects = await sortedObjects(api, args, targets);
+  const failures: StatusError[] = [];
+  const objects = await sortedObjects({ api, args, failures }, targets);
   const isSingle = targets.every(({ name }) => name !== undefined);
   const [only] = objects;
   if (isSingle && targets.length === 1) {
     if (only) io.stdout.write(printer.one(only));
-    return 0;
-  }
-  io.stdout.write(printer.many(objects));
+  } else if (objects.length > 0 || failures.length === 0) io.stdout.write(printer.many(objects));
+  throwAll(failures);
   return 0;
 }
 
@@ -119,17 +119,22 @@ async function wanted(api: Api, args: Arguments, { stdin }: Io): Promise<readonl
 }
 
 async function sortedObjects(
-  api: Api,
-  args: Arguments,
+  { api, args, failures }: Fetching,
   targets: readonly Target[],
 ): Promise<readonly Live[]> {
   const objects: Live[] = [];
   for (const target of targets) {
     const place = placeOfTarget(api, args, target);
-    if (target.name === undefined) objects.push(...(await listAll(api, place, selectionOf(args))));
-    else {
-      const object = await found(args, () => api.get<Live>(place));
-      if (object) objects.push(object);
+    try {
+      if (target.name === undefined)
+        objects.push(...(await listAll(api, place, selectionOf(args))));
+      else {
+        const object = await found(args, () => api.get<Live>(place));
+        if (object) objects.push(object);
+      }
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      failures.push(error);
     }
   }
   const path = args.optional('sort-by');
