@@ -93,10 +93,12 @@ export class HttpClient {
       armedAt = this.#clock.now();
       cancel = this.#clock.after(STALL_TIMEOUT_MS, stall);
     };
-    body.socket.on('data', onData);
+    // Kept here: a body that has ended knows its socket no more, which goes on to serve others.
+    const { socket } = body;
+    socket.on('data', onData);
     body.once('close', () => {
       cancel();
-      body.socket?.off('data', onData);
+      socket.off('data', onData);
     });
   }
 
