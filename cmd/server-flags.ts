@@ -22,10 +22,10 @@ import {
 const DEFAULT_DATA_DIR = '/var/lib/mini';
 export const DEFAULT_RUN_DIR = '/run/mini';
 export const DEFAULT_KUBECONFIG = '/etc/mini/kubeconfig.yaml';
-export const DEFAULT_PORT = 6443;
+const DEFAULT_PORT = 6443;
 
 /** What --disable takes. */
-export const COMPONENTS = ['controllers', 'scheduler'];
+const COMPONENTS = ['controllers', 'scheduler'];
 
 const FILES = 'Files:';
 const LISTENER = 'API server:';

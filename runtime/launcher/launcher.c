@@ -303,8 +303,12 @@ int main(int argc, char **argv)
     if (setenv("MINI_SELF", self, 1) < 0 || setenv("MINI_HOME", home, 1) < 0)
         return fail("set", "the environment") < 0;
     execv(program, argv);
+    int code = errno;
     fail("execute", program);
-    fprintf(stderr,
-            "mini: if its file system is mounted noexec, name another with MINI_UNPACK_DIR\n");
+    if (code == ENOEXEC)
+        fprintf(stderr, "mini: this file is for another kind of processor\n");
+    else
+        fprintf(stderr,
+                "mini: if its file system is mounted noexec, name another with MINI_UNPACK_DIR\n");
     return 1;
 }
