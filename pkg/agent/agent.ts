@@ -4,7 +4,7 @@
  * same in the server's process and on any other node.
  */
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Pod, Service, Taint } from '../api/generated/types.ts';
@@ -74,7 +74,9 @@ const DEFAULT_DOMAIN = 'cluster.local';
 
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { client, engine, clock, log, nodeName } = options;
-  const node = nodeOptions(options);
+  await mkdir(options.runDir, { recursive: true, mode: 0o755 });
+  const memory = await memoryLack(options.runDir);
+  const node = nodeOptions({ ...options, degraded: [...(options.degraded ?? []), ...memory] });
   const host = await readHost(options.dataDir);
   const network = Promise.withResolvers<void>();
   const events = new NodeEvents({ client, nodeName, log, clock });
@@ -181,6 +183,18 @@ function nodeOptions(options: AgentOptions): NodeOptions {
     version: options.version,
     degraded: options.degraded ?? [],
   };
+}
+
+/** Source: linux/magic.h. */
+const TMPFS_MAGIC = 0x01021994;
+
+/** What to say when the run directory, which holds secrets and memory-backed volumes, is not in memory. */
+async function memoryLack(runDir: string): Promise<readonly string[]> {
+  const { type } = await statfs(runDir);
+  if (type === TMPFS_MAGIC) return [];
+  return [
+    `secrets, tokens and memory-backed volumes of pods lie on a disk: ${runDir} is no tmpfs, choose another --run-dir`,
+  ];
 }
 
 async function synced(

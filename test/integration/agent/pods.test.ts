@@ -1,6 +1,6 @@
 /** Pods on a node: a real API server and agent, containers played by a fake engine. */
 
-import { stat } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Node, Pod } from '../../../pkg/api/generated/types.ts';
@@ -21,7 +21,8 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
   };
 
   test('registers a node that becomes Ready when its pod network is there', async () => {
-    const { client, podWhen: _ } = await start();
+    const { client, directory } = await start();
+    const isTmpfs = (await statfs(directory)).type === 0x01021994;
     for (let tries = 0; ; tries += 1) {
       const node = await client.get<Node>('nodes', { name: NODE });
       const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
@@ -30,6 +31,7 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
         continue;
       }
       assert.is(ready?.reason, 'KubeletReady');
+      assert.is(/lie on a disk: .* is no tmpfs/.test(ready?.message ?? ''), !isTmpfs);
       assert.is(node.metadata.labels?.['zone'], 'a');
       assert.is(node.status?.capacity?.['pods'], '500');
       assert.match(node.status?.nodeInfo?.containerRuntimeVersion ?? '', /^mini:\/\//);
