@@ -54,7 +54,7 @@ function impersonated(gate: { authorizer: Authorizer; headers: Headers }, user: 
     name,
     ...(uid ? { uid } : {}),
     groups: groupsOf(name, groups, account?.namespace),
-    extra,
+    ...(Object.keys(extra).length > 0 ? { extra } : {}),
   };
 }
 

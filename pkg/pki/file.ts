@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -33,6 +34,17 @@ export function writePrivateFile(path: string, data: string): void {
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/** The text of a key file, or undefined when it does not exist. Throws when others than its owner may read it. */
+export function readPrivateFile(path: string): string | undefined {
+  const text = readIfPresent(path);
+  if (text === undefined) return undefined;
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return text;
+  throw new Error(
+    `${path} has mode ${mode.toString(8)}, so others could use the key: chmod 600 ${path}, and replace it if they may have`,
+  );
 }
 
 /** The text of a file, or undefined when it does not exist. */

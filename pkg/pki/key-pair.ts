@@ -15,7 +15,7 @@ import {
   issueCertificate,
   spkiOf,
 } from './certificate.ts';
-import { readIfPresent, writePrivateFile } from './file.ts';
+import { readIfPresent, readPrivateFile, writePrivateFile } from './file.ts';
 
 const DAY_MS = 86_400_000;
 /** A certificate is renewed when less than this share of its life is left (a year's: four months before). */
@@ -99,7 +99,7 @@ export async function createKeyPair(ca: Authority, options: LeafOptions): Promis
 /** Reads both files; undefined when neither exists. Throws when one is missing, damaged, or does not match. */
 export function readKeyPair(paths: KeyPairPaths): KeyPair | undefined {
   const certificate = readIfPresent(paths.certificate);
-  const key = readIfPresent(paths.key);
+  const key = readPrivateFile(paths.key);
   if (certificate === undefined && key === undefined) return undefined;
   // The key is written first: a crash between the two leaves a key that nothing was issued for.
   if (certificate === undefined) return undefined;

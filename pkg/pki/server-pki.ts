@@ -8,7 +8,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Authority } from './certificate.ts';
-import { readIfPresent, writePrivateFile } from './file.ts';
+import { readIfPresent, readPrivateFile, writePrivateFile } from './file.ts';
 import {
   createAuthority,
   createKeyPair,
@@ -27,6 +27,7 @@ const FIXED_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'];
 const ADMIN_USER = 'system:admin';
 const ADMIN_GROUP = 'system:masters';
+const SERVING = 'serving-kube-apiserver';
 
 export interface ServerPkiOptions {
   /** <dataDir>/server/tls. */
@@ -62,7 +63,7 @@ export async function loadServerPki(options: ServerPkiOptions): Promise<ServerPk
     ...options.names,
   ];
   const [server, admin] = await Promise.all([
-    loadLeaf(pathsOf(dir, 'serving-kube-apiserver'), ca, {
+    loadLeaf(pathsOf(dir, SERVING), ca, {
       subject: { commonName: 'kube-apiserver', organizations: [] },
       usages: ['server'],
       altNames: [...new Set(names)],
@@ -91,6 +92,12 @@ async function loadAuthority(dir: string, now: number): Promise<Authority> {
       throw new Error(`The CA in ${paths.certificate} expired on ${parsed.validTo}`);
     }
     return { certificate: found.certificate, key: createPrivateKey(found.key) };
+  }
+  const leaf = pathsOf(dir, SERVING).certificate;
+  if (readIfPresent(leaf) !== undefined) {
+    throw new Error(
+      `${paths.certificate} does not exist, though it signed ${leaf}: restore it from a backup; with a new CA, every node and client would have to join again (remove ${dir} to have that)`,
+    );
   }
   const made = await createAuthority('mini-ca', now);
   writeKeyPair(paths, { certificate: made.certificate, key: keyToPem(made.key) });
@@ -130,7 +137,7 @@ function canonical(name: string): string {
 }
 
 function loadServiceAccountKey(path: string): ServiceAccountKey {
-  const found = readIfPresent(path);
+  const found = readPrivateFile(path);
   const pem = found ?? keyToPem(newKey());
   const privateKey = parseOrExplain(path, () => createPrivateKey(pem));
   if (found === undefined) writePrivateFile(path, pem);

@@ -77,6 +77,8 @@ export async function rawApi(host: Host): Promise<RawApi> {
       headers: {
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...(body === undefined ? {} : { 'content-type': type ?? 'application/json' }),
+        // Node sends a DELETE's body without saying how long it is.
+        ...(method === 'DELETE' ? { 'content-length': String(lengthOf(body)) } : {}),
         ...headers,
       },
     });
@@ -194,6 +196,11 @@ async function kubeconfigOf(host: Host): Promise<{ ca: string; admin: Identity }
 function bytesOf(body: RawRequest['body']): string | Buffer | undefined {
   if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) return body;
   return JSON.stringify(body);
+}
+
+function lengthOf(body: RawRequest['body']): number {
+  const bytes = bytesOf(body);
+  return bytes === undefined ? 0 : Buffer.byteLength(bytes);
 }
 
 function jsonOf(bytes: Buffer): Json {
