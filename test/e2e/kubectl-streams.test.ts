@@ -109,7 +109,7 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
         [['exec', 'nope', '--', 'ls'], /pods "nope" not found/],
         [['exec', 'web-one', '-c', 'x', '--', 'ls'], /container x is not valid for pod web-one/],
       ];
-      for (const [args, message] of refusals) assert.match(await cluster.refused(...args), message);
+      for (const [args, message] of refusals) await cluster.refused(message, ...args);
     },
     TIMEOUT_MS,
   );
@@ -155,7 +155,7 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
       assert.is(await once.exited, 5, once.output());
       assert.match(once.output(), /host=once\r\n/);
       assert.match(once.output(), /pod "once" deleted/);
-      assert.match(await cluster.refused('get', 'pod', 'once'), /NotFound/);
+      await cluster.refused(/NotFound/, 'get', 'pod', 'once');
 
       const script = 'echo hello; while read line; do echo "<$line>"; done';
       await cluster.kubectl(
@@ -200,9 +200,11 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
           await cluster.kubectl('logs', name, '--timestamps', '--tail=1'),
           /^\d{4}-\d\d-\d\dT[\d:.]+Z line 3\n$/,
         );
-        assert.match(
-          await cluster.refused('logs', name, '--previous'),
+        await cluster.refused(
           /previous terminated container "c" in pod "log-\w+" not found/,
+          'logs',
+          name,
+          '--previous',
         );
         const follow = cluster.startKubectl('logs', '-f', name);
         await printed(cluster, follow, /line 3/);
@@ -223,7 +225,7 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
         '[pod/log-one/c] line 3',
         '[pod/log-two/c] line 3',
       ]);
-      assert.match(await cluster.refused('logs', 'nope'), /pods "nope" not found/);
+      await cluster.refused(/pods "nope" not found/, 'logs', 'nope');
       await cluster.kubectl('delete', 'pod', '-l', 'app=log', '--grace-period=0', '--force');
     },
     TIMEOUT_MS,
@@ -254,10 +256,7 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
         await cluster.kubectl('cp', join(dir, `d-${node}`), `${name}:/tmp/again`);
         assert.is(await cluster.kubectl('exec', name, '--', 'cat', '/tmp/again/a'), 'a\n');
       }
-      assert.match(
-        await cluster.refused('cp', join(dir, 'noise'), 'nope:/tmp/x'),
-        /pods "nope" not found/,
-      );
+      await cluster.refused(/pods "nope" not found/, 'cp', join(dir, 'noise'), 'nope:/tmp/x');
     },
     TIMEOUT_MS,
   );
@@ -316,10 +315,7 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
         /error forwarding port 9 to pod web-two.*[Cc]onnection refused/,
       );
       await closed.exited;
-      assert.match(
-        await cluster.refused('port-forward', 'pod/nope', '1:2'),
-        /pods "nope" not found/,
-      );
+      await cluster.refused(/pods "nope" not found/, 'port-forward', 'pod/nope', '1:2');
     },
     TIMEOUT_MS,
   );

@@ -100,9 +100,14 @@ export class Cluster {
     return agent;
   }
 
+  /** kubectl's command line up to its arguments. */
+  get program(): readonly string[] {
+    return [this.#kubectl, '--kubeconfig', KUBECONFIG];
+  }
+
   /** Runs kubectl on the first host, to its end. */
   try(args: readonly string[], options: RunOptions = {}): Promise<Output> {
-    return this.one.run([this.#kubectl, '--kubeconfig', KUBECONFIG, ...args], options);
+    return this.one.run([...this.program, ...args], options);
   }
 
   /** Runs kubectl, which must succeed; resolves to its standard output. */
@@ -115,21 +120,23 @@ export class Cluster {
 
   /** Starts kubectl and leaves it running. */
   startKubectl(...args: readonly string[]): Running {
-    return this.one.start([this.#kubectl, '--kubeconfig', KUBECONFIG, ...args]);
+    return this.one.start([...this.program, ...args]);
   }
 
   /** Starts kubectl on a terminal of 100 columns and 30 rows, for the test to type into. */
   startTerminal(...args: readonly string[]): Running {
-    const line = [this.#kubectl, '--kubeconfig', KUBECONFIG, ...args].map(quoted).join(' ');
+    const line = [...this.program, ...args].map(quoted).join(' ');
     const command = `stty rows 30 cols 100; exec ${line}`;
     return this.one.startTyping(['script', '-qec', command, '/dev/null'], { TERM: 'xterm' });
   }
 
-  /** Runs kubectl, which must fail; resolves to what it complained. */
-  async refused(...args: readonly string[]): Promise<string> {
+  /** Runs kubectl, which must fail and say this. */
+  async refused(message: RegExp, ...args: readonly string[]): Promise<void> {
     const { code, stdout, stderr } = await this.try(args);
-    if (code === 0) throw new Error(`kubectl ${args.join(' ')} succeeded\n${stdout}`);
-    return stderr;
+    if (code === 0 || !message.test(stderr))
+      throw new Error(
+        `kubectl ${args.join(' ')} ended with ${code}, not ${message}\n${stdout}${stderr}`,
+      );
   }
 
   /** kubectl apply of these objects. */
