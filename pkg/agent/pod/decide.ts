@@ -203,7 +203,7 @@ function nextAttempt(pod: Pod, container: Container, last: ContainerRecord | und
 }
 
 /** Whether a container that ended is to run again. */
-export function restarts(pod: Pod, container: Container, last: ContainerRecord): boolean {
+function restarts(pod: Pod, container: Container, last: ContainerRecord): boolean {
   const isInit = initContainers(pod).includes(container);
   const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
   if (policy === 'Always') return !(isInit && !isSidecar(container) && last.ended?.exitCode === 0);
