@@ -37,7 +37,7 @@ export interface Answer {
 }
 
 /** Events of one watch in the order of their arrival. */
-export interface Watching {
+interface Watching {
   readonly code: number;
   readonly events: readonly { readonly type: string; readonly object: Json }[];
   readonly isOver: () => boolean;
