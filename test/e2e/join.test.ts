@@ -187,57 +187,61 @@ suite('e2e/join', ({ test, cleanup }) => {
     TIMEOUT_MS,
   );
 
-  test('the tunnel comes back after cuts, a killed server, another address and an agent without token', async () => {
-    const cluster = await start();
-    const two = await cluster.addHost('two');
-    const moved = '10.99.0.200';
-    const servers = [cluster.one.address, moved].flatMap((ip) => [
-      '--server',
-      `https://${ip}:6443`,
-    ]);
-    const token = (await cluster.one.ok(['cat', '/var/lib/mini/server/node-token'])).trim();
-    let agent = two.startMini('agent', ...servers, '--token', token);
-    cluster.agents.set('two', agent);
-    await cluster.nodeReady('two');
-    await cluster.importBusybox();
-    await cluster.apply(talker('talker', 'two'));
-    await running(cluster, 'talker');
-    await reachable(cluster, 'talker');
+  test(
+    'the tunnel comes back after cuts, a killed server, another address and an agent without token',
+    async () => {
+      const cluster = await start();
+      const two = await cluster.addHost('two');
+      const moved = '10.99.0.200';
+      const servers = [cluster.one.address, moved].flatMap((ip) => [
+        '--server',
+        `https://${ip}:6443`,
+      ]);
+      const token = (await cluster.one.ok(['cat', '/var/lib/mini/server/node-token'])).trim();
+      let agent = two.startMini('agent', ...servers, '--token', token);
+      cluster.agents.set('two', agent);
+      await cluster.nodeReady('two');
+      await cluster.importBusybox();
+      await cluster.apply(talker('talker', 'two'));
+      await running(cluster, 'talker');
+      await reachable(cluster, 'talker');
 
-    // Shorter than the deadline of the pings: nothing breaks, a running follow goes on.
-    const follow = cluster.startKubectl('logs', '-f', 'talker');
-    await followed(follow);
-    two.cut();
-    await new Promise((next) => setTimeout(next, 2_000));
-    two.heal();
-    await followed(follow);
-    await reachable(cluster, 'talker');
+      // Shorter than the deadline of the pings: nothing breaks, a running follow goes on.
+      const follow = cluster.startKubectl('logs', '-f', 'talker');
+      await followed(follow);
+      two.cut();
+      await new Promise((next) => setTimeout(next, 2_000));
+      two.heal();
+      await followed(follow);
+      await reachable(cluster, 'talker');
 
-    // Longer, and the server moves meanwhile: both ends notice, and find each other again.
-    two.cut();
-    await printed(agent, /Lost connection to server/, 30_000);
-    cluster.one.changeAddress(moved);
-    two.heal();
-    await reachable(cluster, 'talker');
+      // Longer, and the server moves meanwhile: both ends notice, and find each other again.
+      two.cut();
+      await printed(agent, /Lost connection to server/, 30_000);
+      cluster.one.changeAddress(moved);
+      two.heal();
+      await reachable(cluster, 'talker');
 
-    const pid = await containerId(cluster);
-    await cluster.server?.kill('SIGKILL');
-    cluster.startServer();
-    await reachable(cluster, 'talker');
-    assert.is(await containerId(cluster), pid);
-    // It started under its new address.
-    const endpoints = ['get', 'endpoints', 'kubernetes', '-o', ADDRESSES];
-    assert.is(await cluster.kubectl(...endpoints), moved);
+      const pid = await containerId(cluster);
+      await cluster.server?.kill('SIGKILL');
+      cluster.startServer();
+      await reachable(cluster, 'talker');
+      assert.is(await containerId(cluster), pid);
+      // It started under its new address.
+      const endpoints = ['get', 'endpoints', 'kubernetes', '-o', ADDRESSES];
+      assert.is(await cluster.kubectl(...endpoints), moved);
 
-    await agent.kill('SIGKILL');
-    agent = two.startMini('agent', ...servers);
-    cluster.agents.set('two', agent);
-    await reachable(cluster, 'talker');
-    assert.is(await containerId(cluster), pid);
-    assert.is(await cluster.kubectl('get', 'pod', 'talker', '-o', RESTARTS), '0');
-    await cluster.nodeReady('two');
-    await followed(cluster.startKubectl('logs', '-f', 'talker'));
-  }, TIMEOUT_MS);
+      await agent.kill('SIGKILL');
+      agent = two.startMini('agent', ...servers);
+      cluster.agents.set('two', agent);
+      await reachable(cluster, 'talker');
+      assert.is(await containerId(cluster), pid);
+      assert.is(await cluster.kubectl('get', 'pod', 'talker', '-o', RESTARTS), '0');
+      await cluster.nodeReady('two');
+      await followed(cluster.startKubectl('logs', '-f', 'talker'));
+    },
+    TIMEOUT_MS,
+  );
 });
 
 const ADDRESSES = 'jsonpath={.subsets[*].addresses[*].ip}';
