@@ -19,7 +19,7 @@ TEST_PACKAGES=(
   python3-kubernetes                                  # a client library as it comes
   debootstrap qemu-user-static                        # minimal root file system, arm64
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
-  libjson-c-dev:arm64 libzstd-dev:arm64
+  libjson-c-dev:arm64 libzstd-dev:arm64 libstdc++6:arm64  # arm64 under qemu with the C library of one release
 )
 VM_PACKAGES=(
   qemu-system-x86 busybox-static   # a machine with cgroup v2

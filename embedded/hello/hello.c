@@ -1,6 +1,7 @@
 /*
- * The sample image's program: an HTTP server on port 8080 (or $PORT) that says which pod and node it is and what it
- * was asked, as text, or as JSON on /json or when the client accepts JSON. /healthz answers ok. Ends on SIGTERM.
+ * The sample image's program: an HTTP server on port 8080 (or $PORT) that says which pod and node
+ * it is and what it was asked, as text, or as JSON on /json or when the client accepts JSON.
+ * /healthz answers ok. Ends on SIGTERM.
  */
 #include "kernel.h"
 
@@ -429,8 +430,8 @@ static void serve(struct server *s)
         polls[0] = (struct pollfd){s->signals, POLLIN, 0};
         polls[1] = (struct pollfd){used < MAX_CONNECTIONS ? s->listener : -1, POLLIN, 0};
         struct timespec wait = {IDLE_SECONDS, 0};
-        long ready = call6(SYS_PPOLL, (long)polls, MAX_CONNECTIONS + 2, used > 0 ? (long)&wait : 0,
-                           0, 0, 0);
+        long ready =
+            call6(SYS_PPOLL, (long)polls, MAX_CONNECTIONS + 2, used > 0 ? (long)&wait : 0, 0, 0, 0);
         if (ready < 0)
             continue;
         if (polls[0].revents != 0)

@@ -1,6 +1,6 @@
 /*
- * What hello needs of the kernel, without a C library, so that it is small and cross-compiles with a bare compiler.
- * Numbers and layouts are those of the kernel's ABI on x86-64 and arm64.
+ * What hello needs of the kernel, without a C library, so that it is small and cross-compiles with
+ * a bare compiler. Numbers and layouts are those of the kernel's ABI on x86-64 and arm64.
  */
 #ifndef HELLO_KERNEL_H
 #define HELLO_KERNEL_H
@@ -10,10 +10,22 @@
 
 #if defined(__x86_64__)
 enum {
-    SYS_READ = 0, SYS_WRITE = 1, SYS_CLOSE = 3, SYS_RT_SIGPROCMASK = 14, SYS_SOCKET = 41,
-    SYS_SENDTO = 44, SYS_SHUTDOWN = 48, SYS_BIND = 49, SYS_LISTEN = 50, SYS_SETSOCKOPT = 54,
-    SYS_UNAME = 63, SYS_CLOCK_GETTIME = 228, SYS_EXIT_GROUP = 231, SYS_PPOLL = 271,
-    SYS_ACCEPT4 = 288, SYS_SIGNALFD4 = 289
+    SYS_READ = 0,
+    SYS_WRITE = 1,
+    SYS_CLOSE = 3,
+    SYS_RT_SIGPROCMASK = 14,
+    SYS_SOCKET = 41,
+    SYS_SENDTO = 44,
+    SYS_SHUTDOWN = 48,
+    SYS_BIND = 49,
+    SYS_LISTEN = 50,
+    SYS_SETSOCKOPT = 54,
+    SYS_UNAME = 63,
+    SYS_CLOCK_GETTIME = 228,
+    SYS_EXIT_GROUP = 231,
+    SYS_PPOLL = 271,
+    SYS_ACCEPT4 = 288,
+    SYS_SIGNALFD4 = 289
 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f)
@@ -33,10 +45,22 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
 __asm__(".global _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall begin\n");
 #elif defined(__aarch64__)
 enum {
-    SYS_CLOSE = 57, SYS_READ = 63, SYS_WRITE = 64, SYS_PPOLL = 73, SYS_SIGNALFD4 = 74,
-    SYS_EXIT_GROUP = 94, SYS_CLOCK_GETTIME = 113, SYS_RT_SIGPROCMASK = 135, SYS_UNAME = 160,
-    SYS_SOCKET = 198, SYS_BIND = 200, SYS_LISTEN = 201, SYS_SENDTO = 206, SYS_SETSOCKOPT = 208,
-    SYS_SHUTDOWN = 210, SYS_ACCEPT4 = 242
+    SYS_CLOSE = 57,
+    SYS_READ = 63,
+    SYS_WRITE = 64,
+    SYS_PPOLL = 73,
+    SYS_SIGNALFD4 = 74,
+    SYS_EXIT_GROUP = 94,
+    SYS_CLOCK_GETTIME = 113,
+    SYS_RT_SIGPROCMASK = 135,
+    SYS_UNAME = 160,
+    SYS_SOCKET = 198,
+    SYS_BIND = 200,
+    SYS_LISTEN = 201,
+    SYS_SENDTO = 206,
+    SYS_SETSOCKOPT = 208,
+    SYS_SHUTDOWN = 210,
+    SYS_ACCEPT4 = 242
 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f)
@@ -63,10 +87,27 @@ __asm__(".global _start\n_start:\n\tmov x0, sp\n\tbl begin\n");
 #define CALL(n, a, b, c) call6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 
 enum {
-    AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_NONBLOCK = 04000, SOCK_CLOEXEC = 02000000,
-    SOL_SOCKET = 1, SO_REUSEADDR = 2, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26, SHUT_WR = 1,
-    MSG_NOSIGNAL = 0x4000, POLLIN = 1, POLLOUT = 4, EINTR = 4, EAGAIN = 11, EAFNOSUPPORT = 97,
-    SIGINT = 2, SIGPIPE = 13, SIGTERM = 15, SIG_BLOCK = 0, CLOCK_MONOTONIC = 1
+    AF_INET = 2,
+    AF_INET6 = 10,
+    SOCK_STREAM = 1,
+    SOCK_NONBLOCK = 04000,
+    SOCK_CLOEXEC = 02000000,
+    SOL_SOCKET = 1,
+    SO_REUSEADDR = 2,
+    IPPROTO_IPV6 = 41,
+    IPV6_V6ONLY = 26,
+    SHUT_WR = 1,
+    MSG_NOSIGNAL = 0x4000,
+    POLLIN = 1,
+    POLLOUT = 4,
+    EINTR = 4,
+    EAGAIN = 11,
+    EAFNOSUPPORT = 97,
+    SIGINT = 2,
+    SIGPIPE = 13,
+    SIGTERM = 15,
+    SIG_BLOCK = 0,
+    CLOCK_MONOTONIC = 1
 };
 
 struct pollfd {

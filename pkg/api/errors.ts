@@ -203,10 +203,6 @@ export function unavailable(message: string, cause?: unknown): StatusError {
   return new StatusError('ServiceUnavailable', message, undefined, cause);
 }
 
-export function timeout(message: string): StatusError {
-  return new StatusError('Timeout', message, { retryAfterSeconds: 1 });
-}
-
 /** Rebuilds the error from a Status that a server answered with. */
 export function fromStatus(status: Partial<Status>): StatusError {
   const reason =

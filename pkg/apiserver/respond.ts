@@ -27,11 +27,7 @@ export function respondList(parts: Parts, call: Call, found: ApiList): ServerRes
 }
 
 /** The object in the asked form: as it is, as a Table with one row, or its metadata. */
-function shapeObject(
-  parts: Parts,
-  { form, resource, request }: Call,
-  object: ApiObject,
-): object {
+function shapeObject(parts: Parts, { form, resource, request }: Call, object: ApiObject): object {
   if (form.shape === 'object') return object;
   if (form.shape === 'metadata') return metadataOf(object, form.version);
   return tableOf({

@@ -7,8 +7,6 @@
 import type { ImageStore } from '../image/image-store.ts';
 import type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
 
-export type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
-
 export type Labels = Readonly<Record<string, string>>;
 
 export interface SandboxConfig {

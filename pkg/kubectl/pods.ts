@@ -36,7 +36,7 @@ export async function namedObject(
 }
 
 /** The pods that the selector of an object chooses. */
-export async function podsOf(api: Api, kind: Kind, object: Live): Promise<readonly Pod[]> {
+async function podsOf(api: Api, kind: Kind, object: Live): Promise<readonly Pod[]> {
   const labelSelector = selectorText(object);
   if (!labelSelector)
     throw new KubectlError(`cannot get the pods of ${resourceText(kind)}: it has no selector`);

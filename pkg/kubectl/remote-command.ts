@@ -8,7 +8,7 @@ import { KubectlError } from './kubectl-error.ts';
 import type { Io } from './verb.ts';
 import { openWebSocket } from './web-socket.ts';
 
-export const PROTOCOL = 'v5.channel.k8s.io';
+const PROTOCOL = 'v5.channel.k8s.io';
 const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 const NORMAL_CLOSE = 1000;
 /** Input waits while more than this has not left for the server. */

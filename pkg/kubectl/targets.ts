@@ -60,24 +60,6 @@ export async function oneTarget(
   return { kind: target.kind, name: target.name };
 }
 
-/** The objects that targets name; lists where they name none. A name that is missing throws NotFound. */
-export async function fetchTargets(
-  api: Api,
-  targets: readonly Target[],
-  {
-    query = {},
-    isAllNamespaces = false,
-  }: { query?: Record<string, string>; isAllNamespaces?: boolean } = {},
-): Promise<readonly { readonly kind: Kind; readonly object: Live }[]> {
-  const found = [];
-  for (const { kind, name } of targets) {
-    const place = placeOf(api, { kind, isAllNamespaces });
-    if (name !== undefined) found.push({ kind, object: await api.get({ ...place, name }) });
-    else for (const object of await listAll(api, place, query)) found.push({ kind, object });
-  }
-  return found;
-}
-
 /** Where the objects of a kind are looked for. */
 export function placeOf(
   api: Api,

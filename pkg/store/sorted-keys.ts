@@ -73,7 +73,7 @@ export class SortedKeys {
 }
 
 /** The least string that is greater than every string with this prefix. */
-export function prefixEnd(prefix: string): string {
+function prefixEnd(prefix: string): string {
   return prefix + String.fromCharCode(0xffff);
 }
 

@@ -15,7 +15,7 @@ const DEBOOTSTRAP_MS = 300_000;
 const START_MS = 120_000;
 /** No directory of the harness: where the executable lays itself out is what is tested. */
 const OWN = { MINI_UNPACK_DIR: '' };
-const QEMU = ['qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu'];
+const QEMU = ['qemu-aarch64-static'];
 
 /** A Debian with nothing but its essential packages. */
 function minbase(): string {

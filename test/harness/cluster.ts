@@ -17,7 +17,7 @@ const APPLETS =
 export const BUSYBOX = 'docker.io/library/busybox:1.35';
 
 /** An archive of a busybox image, as docker save writes it. Further tags make the same content other images. */
-export async function busyboxArchive(tag = BUSYBOX): Promise<Buffer> {
+async function busyboxArchive(tag = BUSYBOX): Promise<Buffer> {
   const busybox = readFileSync('/bin/busybox');
   const image = await buildImage({
     tag,

@@ -58,7 +58,7 @@ export function nameText({ apiVersion, kind, metadata }: Live): string {
 }
 
 /** The list that kubectl makes of several objects. */
-export function listOf(items: readonly Live[]): object {
+function listOf(items: readonly Live[]): object {
   return { apiVersion: 'v1', items, kind: 'List', metadata: { resourceVersion: '' } };
 }
 

@@ -7,7 +7,7 @@ import { aligned, columnWidths } from './tab-writer.ts';
 export const TABLE_ACCEPT =
   'application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json';
 
-export interface Row {
+interface Row {
   readonly cells: readonly unknown[];
   readonly object?: ApiObject;
 }
@@ -36,7 +36,7 @@ export interface TableOptions {
 }
 
 /** A table as rows of text, the headers first when they are wanted. */
-export function tableRows(
+function tableRows(
   { columnDefinitions = [], rows = [] }: Pick<Table, 'columnDefinitions' | 'rows'>,
   options: TableOptions,
 ): readonly (readonly string[])[] {

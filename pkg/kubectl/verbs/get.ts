@@ -201,7 +201,7 @@ function grouped(targets: readonly Target[]): readonly (readonly [Target, ...Tar
 }
 
 /** How the table of a group is to look. */
-export function tableOptions(
+function tableOptions(
   args: Arguments,
   [{ kind }]: readonly [Target, ...Target[]],
   isMixed: boolean,

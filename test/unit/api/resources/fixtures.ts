@@ -4,7 +4,7 @@ import type { ApiObject, ObjectMeta } from '../../../../pkg/api/meta.ts';
 import type { Resource } from '../../../../pkg/api/resource.ts';
 import { apiVersionOf, resourceOf } from '../../../../pkg/api/resources.ts';
 
-export const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
+const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
 
 /** The row of a name; throws when there is none. */
 export function row(name: string): Resource {
