@@ -90,13 +90,13 @@ prepare() {
 
 run_tests() {
   [ "$(id -u)" = 0 ] || die 'the tests make namespaces and mounts: run them as root'
-  prepare "${TEST_PACKAGES[@]}"
+  prepare "${TEST_PACKAGES[@]}" "${VM_PACKAGES[@]}"
   say 'checking sources'
   node build.mjs check
   build dist/mini amd64
   build dist/mini-arm64 arm64
   say 'testing'
-  exec node_modules/.bin/node test/run.ts test/unit test/contract test/integration test/runtime test/e2e
+  exec node_modules/.bin/node test/run.ts test/unit test/contract test/integration test/runtime test/e2e test/vm
 }
 
 case "${1:-}" in
@@ -109,6 +109,12 @@ case "${1:-}" in
     exec dist/mini up
     ;;
   test) run_tests ;;
+  test-vm)
+    [ "$(id -u)" = 0 ] || die 'the machine is made as root: run this as root'
+    prepare "${VM_PACKAGES[@]}"
+    build dist/mini amd64
+    exec node_modules/.bin/node test/run.ts test/vm
+    ;;
   bench) prepare "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
   *) die 'usage: setup.sh packages|build|up|test|test-vm|bench' ;;
 esac
