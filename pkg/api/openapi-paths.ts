@@ -14,7 +14,7 @@ import {
   writeParameter,
 } from './openapi-operations.ts';
 import { type Dialect, PATCH } from './openapi-schemas.ts';
-import type { Resource } from './resource.ts';
+import { ALL_VERBS, type Resource } from './resource.ts';
 import { hasType, META, typeSchema } from './schema.ts';
 
 /** What the documents say of a row. */
@@ -22,17 +22,6 @@ export type DocumentedRow = Pick<
   Resource,
   'gvk' | 'names' | 'namespaced' | 'type' | 'verbs' | 'subresources'
 >;
-
-const ALL_VERBS = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-];
 
 /** Texts of an operation by action. */
 const TEXTS: Readonly<Record<string, string>> = {

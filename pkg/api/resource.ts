@@ -6,6 +6,18 @@
 import type { StatusCause } from './errors.ts';
 import type { ApiObject } from './meta.ts';
 
+/** What a resource can do whose row names no verbs. */
+export const ALL_VERBS: readonly string[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
 /** A column of the server-side table: kubectl's header, the cell, and how kubectl is to treat it. */
 export interface Column<T extends ApiObject> {
   readonly name: string;
@@ -52,7 +64,7 @@ export interface Resource<T extends ApiObject = ApiObject> {
   readonly namespaced: boolean;
   /** Full name of its type in the table of API facts, e.g. 'io.k8s.api.core.v1.Pod'. */
   readonly type: string;
-  /** Absent = all of create delete deletecollection get list patch update watch. Reviews have only create. */
+  /** Absent = ALL_VERBS. Reviews have only create. */
   readonly verbs?: readonly string[];
   /** Names of what it has: 'status', 'scale', 'binding', 'eviction', 'log', 'exec', 'token', … */
   readonly subresources?: readonly string[];

@@ -1,18 +1,7 @@
 /** Discovery documents: aggregated (apidiscovery.k8s.io/v2) and the plain ones, made from the resource rows. Pure. */
 
-import type { Resource } from '../api/resource.ts';
+import { ALL_VERBS, type Resource } from '../api/resource.ts';
 import { subresourceVerbs } from './subresource-verbs.ts';
-
-const ALL_VERBS = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-];
 
 /** Groups in the order that decides which one wins a kind without a group: as kube-apiserver's priorities. */
 const GROUP_ORDER = [

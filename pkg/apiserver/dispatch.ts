@@ -4,7 +4,7 @@
  */
 
 import { methodNotAllowed } from '../api/errors.ts';
-import type { Resource } from '../api/resource.ts';
+import { ALL_VERBS, type Resource } from '../api/resource.ts';
 import { findResource } from '../api/resources.ts';
 import type { Authorizer, ServerRequest, ServerResponse } from './contract.ts';
 import { deleteVerb } from './delete.ts';
@@ -20,17 +20,6 @@ import { answererFor, type Handler, subresourceHandler } from './subresources.ts
 import { unknownPath } from './unknown-path.ts';
 import { create, get, update } from './verbs.ts';
 import { watch } from './watch.ts';
-
-const ALL_VERBS = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-] as const;
 
 const VERBS: Readonly<Record<string, Handler>> = {
   create,

@@ -1,6 +1,6 @@
 /** The kinds that users name: those of the built-in table, and, for any other name, what the server's discovery lists. */
 
-import type { Resource } from '../api/resource.ts';
+import { ALL_VERBS, type Resource } from '../api/resource.ts';
 import { allResources } from '../api/resources.ts';
 import type { Transport } from '../client/transport.ts';
 import { KubectlError } from './kubectl-error.ts';
@@ -18,16 +18,6 @@ export interface Kind {
 }
 
 const DISCOVERY = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
-const ALL_VERBS = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-];
 const VERSION = /^v\d+(?:(?:alpha|beta)\d+)?$/;
 
 export class Kinds {
