@@ -115,6 +115,8 @@ export interface ExecOptions {
   readonly workingDir?: string;
   readonly user?: string;
   readonly hasTerminal: boolean;
+  /** Of the terminal at the start. */
+  readonly terminalSize?: { readonly columns: number; readonly rows: number };
   readonly hasStdin: boolean;
 }
 

@@ -161,6 +161,7 @@ class LocalEngine implements Engine {
         ? process.user
         : userOf({ user: options.user }, { fallback: '', roots });
     const terminal = options.hasTerminal ? ['TERM=xterm'] : [];
+    const size = options.terminalSize;
     const spec = {
       execId: randomBytes(8).toString('hex'),
       args: options.args,
@@ -169,6 +170,7 @@ class LocalEngine implements Engine {
       user,
       hasTerminal: options.hasTerminal,
       hasStdin: options.hasStdin,
+      ...(size && { consoleSize: { height: size.rows, width: size.columns } }),
     };
     try {
       return await runtime.exec(id, spec, signal);

@@ -84,6 +84,8 @@ export interface ExecSpec {
   };
   readonly hasTerminal: boolean;
   readonly hasStdin: boolean;
+  /** OCI process.consoleSize: rows and columns. */
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   /** OCI process.capabilities etc., taken over from the container's own process when absent. */
   readonly process?: Readonly<Record<string, unknown>>;
 }

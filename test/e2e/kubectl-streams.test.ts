@@ -119,6 +119,9 @@ suite('e2e/kubectl-streams', ({ test, cleanup }) => {
     async () => {
       const cluster = await shared.get();
       for (const node of NODES) {
+        const size = cluster.startTerminal('exec', '-it', `web-${node}`, '--', 'stty', 'size');
+        assert.is(await size.exited, 0, size.output());
+        assert.match(size.output(), /30 100/);
         const terminal = cluster.startTerminal('exec', '-it', `web-${node}`, '--', 'sh');
         const type = (text: string) => terminal.child.stdin?.write(text);
         await printed(cluster, terminal, /# /);

@@ -5,7 +5,8 @@
 
 import { Readable, Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
-import type { CommandIo, CommandOptions, CommandStatus, Size } from './remote-command.ts';
+import type { CommandIo, CommandOptions, CommandStatus } from './remote-command.ts';
+import { type Size, TerminalSizes } from './terminal-sizes.ts';
 
 /** In order of preference. */
 export const COMMAND_PROTOCOLS = [
@@ -83,11 +84,11 @@ export function channelIo(socket: WebSocket, options: CommandOptions): CommandIo
   const { protocol } = socket;
   const channels = new Channels(socket, protocol);
   const sendsStatus = protocol.startsWith('v4') || protocol.startsWith('v5');
-  let resize: (size: Size) => void = () => undefined;
+  const sizes = new TerminalSizes();
   const stdin = options.hasStdin ? new Readable({ read: () => channels.resume() }) : undefined;
   channels.onMessage((channel, data) => {
     if (channel === CHANNEL.stdin && stdin && !stdin.push(data)) channels.pause();
-    else if (channel === CHANNEL.resize) resize(parseSize(data));
+    else if (channel === CHANNEL.resize) sizes.push(parseSize(data));
     else if (channel === CHANNEL.close && data[0] === CHANNEL.stdin) stdin?.push(null);
   });
   void channels.closed.then(() => stdin?.push(null));
@@ -103,9 +104,7 @@ export function channelIo(socket: WebSocket, options: CommandOptions): CommandIo
     stdout: options.hasStdout ? channels.writable(CHANNEL.stdout) : undefined,
     stderr:
       options.hasStderr && !options.hasTerminal ? channels.writable(CHANNEL.stderr) : undefined,
-    onResize: (listener) => {
-      resize = listener;
-    },
+    sizes,
     closed: channels.closed,
     async finish(status) {
       const text = sendsStatus ? JSON.stringify(status) : textOf(status);

@@ -4,9 +4,13 @@ import type { Readable, Writable } from 'node:stream';
 import type { Status } from '../../api/errors.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { describe } from '../../log/log.ts';
+import type { TerminalSizes } from './terminal-sizes.ts';
 
 type ExecSession = Awaited<ReturnType<Engine['exec']>>;
 type Stdio = Awaited<ReturnType<Engine['attach']>>;
+
+/** How long a new terminal waits for its client's size, in milliseconds; kubectl sends it at once. */
+const FIRST_SIZE_MS = 100;
 
 export interface CommandOptions {
   readonly hasStdin: boolean;
@@ -15,17 +19,12 @@ export interface CommandOptions {
   readonly hasTerminal: boolean;
 }
 
-export interface Size {
-  readonly columns: number;
-  readonly rows: number;
-}
-
 /** The client's end of a command. */
 export interface CommandIo {
   readonly stdin: Readable | undefined;
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;
-  onResize(listener: (size: Size) => void): void;
+  readonly sizes: TerminalSizes;
   /** Sends how it ended, then closes the connection. */
   finish(status: CommandStatus): Promise<void>;
   /** Resolves when the client is gone. */
@@ -75,7 +74,10 @@ export async function runExec(
   let session: ExecSession;
   try {
     const { hasTerminal, hasStdin } = options;
-    session = await engine.exec(containerId, { args, hasTerminal, hasStdin });
+    // A program may ask for the size of its terminal only once, at its start.
+    const size = hasTerminal ? await io.sizes.latest(FIRST_SIZE_MS) : undefined;
+    const terminal = { hasTerminal, ...(size && { terminalSize: size }) };
+    session = await engine.exec(containerId, { args, hasStdin, ...terminal });
   } catch (error) {
     await io.finish(errorStatus(error));
     return;
@@ -116,7 +118,7 @@ export async function runAttach(
 
 /** Copies between a process and a client; resolves when all that the process wrote has been handed over. */
 async function connect(stdio: Stdio, io: CommandIo): Promise<void> {
-  io.onResize((size) => stdio.resize(size));
+  io.sizes.listen((size) => stdio.resize(size));
   stdio.stdout.on('error', () => undefined);
   if (io.stdin) {
     io.stdin.on('error', () => undefined);

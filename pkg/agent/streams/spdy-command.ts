@@ -2,9 +2,10 @@
 
 import type { Duplex } from 'node:stream';
 import { parseSize, textOf } from './channels.ts';
-import type { CommandIo, CommandOptions, Size } from './remote-command.ts';
+import type { CommandIo, CommandOptions } from './remote-command.ts';
 import { SpdySession } from './spdy/session.ts';
 import type { SpdyStream } from './spdy/stream.ts';
+import { TerminalSizes } from './terminal-sizes.ts';
 
 /** How long a client may take to open its streams, in milliseconds. */
 const OPEN_MS = 30_000;
@@ -38,7 +39,7 @@ export async function spdyIo(
     stdin: streams.get('stdin'),
     stdout: streams.get('stdout'),
     stderr: options.hasTerminal ? undefined : streams.get('stderr'),
-    onResize: (listener) => readSizes(streams.get('resize'), listener),
+    sizes: readSizes(streams.get('resize')),
     closed: session.closed,
     async finish(status) {
       const text = sendsStatus ? JSON.stringify(status) : textOf(status);
@@ -63,11 +64,13 @@ function streamNames(options: CommandOptions, protocol: string): readonly string
   ];
 }
 
-function readSizes(stream: SpdyStream | undefined, listener: (size: Size) => void): void {
+function readSizes(stream: SpdyStream | undefined): TerminalSizes {
+  const sizes = new TerminalSizes();
   let rest = '';
   stream?.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split(/(?<=\})/);
     rest = lines.at(-1)?.trimEnd().endsWith('}') ? '' : (lines.pop() ?? '');
-    for (const line of lines) if (line.trim()) listener(parseSize(Buffer.from(line)));
+    for (const line of lines) if (line.trim()) sizes.push(parseSize(Buffer.from(line)));
   });
+  return sizes;
 }
