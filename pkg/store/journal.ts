@@ -8,6 +8,8 @@ export interface LogEntry {
   /** Absent = the key was deleted. */
   readonly value: Buffer | undefined;
   readonly createRevision: number;
+  /** The revision of the key's logged value that this one replaces, 0 = none; absent = the journal looks it up. */
+  readonly replaces?: number;
 }
 
 /** What a store starts from. */

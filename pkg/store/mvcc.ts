@@ -181,9 +181,11 @@ export class MvccStore implements Backend {
     const actual = latest?.revision ?? 0;
     if (expected !== undefined && expected !== actual)
       return Promise.reject(new RevisionConflict(key, actual));
+    // A volatile value may never be logged: what such a write replaces is known when it is.
+    const isLogged = !isVolatile && !this.#volatile.has(key);
     let entry: LogEntry;
     try {
-      entry = make(latest);
+      entry = { ...make(latest), ...(isLogged ? { replaces: actual } : {}) };
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }

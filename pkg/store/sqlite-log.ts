@@ -61,8 +61,9 @@ export function createLog(db: Database.Database): Log {
 
   const append = db.transaction((entries: readonly LogEntry[], reservedRevision: number) => {
     const at = Date.now();
-    for (const { revision, key, value, createRevision } of entries) {
-      insert.run(revision, key, value ?? null, createRevision, live.get(key)?.revision ?? 0, at);
+    for (const { revision, key, value, createRevision, replaces } of entries) {
+      const previous = replaces ?? live.get(key)?.revision ?? 0;
+      insert.run(revision, key, value ?? null, createRevision, previous, at);
       if (value) point.run(key, revision);
       else remove.run(key);
     }

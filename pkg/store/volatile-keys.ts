@@ -22,6 +22,11 @@ export class VolatileKeys {
     this.#arm();
   }
 
+  /** Whether the key's last value is in memory only. */
+  has(key: string): boolean {
+    return this.#dirty.has(key);
+  }
+
   /** Hands over what is to be written, in the order of revisions. */
   take(): LogEntry[] {
     const entries = [...this.#dirty.values()].sort((a, b) => a.revision - b.revision);

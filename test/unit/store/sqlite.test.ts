@@ -54,6 +54,31 @@ suite('sqlite store', ({ test, cleanup }) => {
     assert.equal(seen, ['put 2 1', 'put x undefined', 'delete 2 2', 'put y x']);
   });
 
+  test('what a write replaces is right when volatile and durable writes of a key take turns', async () => {
+    const file = join(directory(), 'state.db');
+    const first = await open(file);
+    const { revision } = await first.put('/w/a', text('1'));
+    await first.put('/w/a', text('never logged'), { isVolatile: true });
+    await first.put('/w/a', text('lazy'), { isVolatile: true });
+    await first.flush();
+    const [, last] = await Promise.all([
+      first.put('/w/a', text('2')),
+      first.put('/w/a', text('3')),
+      first.put('/w/b', text('after')),
+    ]);
+    await first.close();
+    const second = await open(file);
+    cleanup(() => second.close());
+    const seen: string[] = [];
+    for await (const batch of second.watch('/w/', revision)) {
+      for (const { current, previous } of batch) seen.push(`${current.value} ${previous?.value}`);
+      if (seen.length >= 4) break;
+    }
+    assert.equal(seen, ['lazy 1', '2 lazy', '3 2', 'after undefined']);
+    await second.compact(last.revision);
+    assert.is(String(second.get('/w/a')?.value), '3');
+  });
+
   test('compaction keeps what is live and the history after it', async () => {
     const file = join(directory(), 'state.db');
     const first = await open(file);
