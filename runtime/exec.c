@@ -3,6 +3,7 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "proc.h"
 #include "process.h"
 #include "sync.h"
 
@@ -39,12 +40,12 @@ json_object *exec_process(json_object *config, json_object *request)
     return process;
 }
 
-static int join(struct error *e, const struct container *c, int pidfd)
+static int join(struct error *e, const struct container *c, json_object *process, int pidfd)
 {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin process");
     /* Before the cgroup namespace: it is entered as a member. */
-    if (cgroup_enter(e, &c->cgroup) < 0)
+    if (cgroup_enter(e, &c->cgroup) < 0 || proc_hold(e) < 0 || process_score(e, process) < 0)
         return -1;
     if (setns(pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) <
         0)
@@ -77,7 +78,7 @@ static _Noreturn void run(const struct container *c, const struct exec *exec, in
     struct error e = {0};
     char *program = NULL;
     prctl(PR_SET_NAME, "mini-exec", 0, 0, 0);
-    if (join(&e, c, pidfd) == 0 && set_up(&e, exec, &sync, &program) == 0) {
+    if (join(&e, c, exec->process, pidfd) == 0 && set_up(&e, exec, &sync, &program) == 0) {
         process_reset_signals();
         process_execute(&e, exec->process, program);
     }

@@ -5,7 +5,9 @@
 #include "json.h"
 #include "mounts.h"
 #include "namespaces.h"
+#include "proc.h"
 #include "process.h"
+#include "protect.h"
 #include "sync.h"
 
 #include <errno.h>
@@ -14,7 +16,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -58,10 +59,10 @@ static int set_sysctls(struct error *e, json_object *config)
         return 0;
     json_object_object_foreach(sysctls, key, value)
     {
-        cleanup_free char *path = text_format("/proc/sys/%s", key);
-        for (char *dot = path + strlen("/proc/sys/"); *dot != '\0'; dot++)
+        cleanup_free char *path = text_format("sys/%s", key);
+        for (char *dot = path; *dot != '\0'; dot++)
             *dot = *dot == '.' ? '/' : *dot;
-        if (strstr(path, "..") != NULL || file_write(e, path, json_object_get_string(value)) < 0)
+        if (proc_write(e, path, json_object_get_string(value)) < 0)
             return err_wrap(e, "sysctl %s", key);
     }
     return 0;
@@ -72,15 +73,8 @@ static int set_up_terminal(struct error *e, struct init *init)
     cleanup_close int master = process_terminal(e, json_at(init->container->config, "process"));
     if (master < 0)
         return -1;
-    char name[64];
-    if (ttyname_r(0, name, sizeof name) != 0)
-        return err_set(e, errno, "name of terminal");
-    cleanup_close int console =
-        open("/dev/console", O_CREAT | O_RDONLY | O_CLOEXEC | O_NOCTTY, 0666);
-    if (console < 0 && errno != ENXIO && errno != EIO)
-        return err_set(e, errno, "make /dev/console");
-    if (mount(name, "/dev/console", NULL, MS_BIND, NULL) < 0)
-        return err_set(e, errno, "bind %s at /dev/console", name);
+    if (protect_console(e, 0) < 0)
+        return -1;
     if (fd_send(init->sync, master) < 0)
         return err_set(e, errno, "send terminal");
     return 0;
@@ -110,7 +104,8 @@ static int set_up(struct error *e, struct init *init, char **program)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin container process");
     prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
-    if (cgroup_enter(e, &init->container->cgroup) < 0)
+    if (cgroup_enter(e, &init->container->cgroup) < 0 || proc_hold(e) < 0 ||
+        process_score(e, json_at(config, "process")) < 0)
         return -1;
     /* Made by a member of the cgroup, so that it is the new namespace's root. */
     if (namespace_is_new(config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)

@@ -2,12 +2,15 @@
 #include "mounts.h"
 
 #include "clean.h"
+#include "detached.h"
 #include "io.h"
 #include "json.h"
+#include "proc.h"
 #include "rootpath.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,17 +131,50 @@ static int bind_attributes(struct error *e, int tree, const struct mount_options
     return 0;
 }
 
-static int set_propagation(struct error *e, int root_fd, const char *destination,
-                           unsigned long propagation)
+/* For a mount that is in place already, by its fd. */
+static int set_propagation(struct error *e, int mount_fd, unsigned long propagation)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", mount_fd);
+    if (propagation != 0 && mount(NULL, path, NULL, propagation, NULL) < 0)
+        return err_set(e, errno, "set propagation");
+    return 0;
+}
+
+/* A new file system's mount is whatever lies at its destination now: its propagation concerns
+ * nobody but the container. */
+static int set_new_propagation(struct error *e, int root_fd, const char *destination,
+                               unsigned long propagation)
 {
     if (propagation == 0)
         return 0;
-    cleanup_close int target = root_open(root_fd, destination, O_PATH, 0);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
-    if (target < 0 || mount(NULL, path, NULL, propagation, NULL) < 0)
+    cleanup_close int target = root_open(root_fd, destination, O_PATH);
+    if (target < 0 || set_propagation(e, target, propagation) < 0)
         return err_set(e, errno, "set propagation of %s", destination);
     return 0;
+}
+
+/* Mounting over the kernel's view of processes would hide it from whoever relies on it, so only
+ * files that others are known to replace may be covered, and /proc itself by another procfs. */
+static int check_target(struct error *e, int target, int source, const char *destination)
+{
+    static const char *const allowed[] = {"/proc/cpuinfo",
+                                          "/proc/diskstats",
+                                          "/proc/meminfo",
+                                          "/proc/stat",
+                                          "/proc/swaps",
+                                          "/proc/uptime",
+                                          "/proc/loadavg",
+                                          "/proc/slabinfo",
+                                          "/proc/net/dev",
+                                          "/proc/sys/kernel/ns_last_pid",
+                                          "/proc/sys/crypto/fips_enabled"};
+    if (!proc_has(target) || (source >= 0 && proc_has(source)))
+        return 0;
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (strcmp(allowed[i], destination) == 0)
+            return 0;
+    return err_set(e, 0, "mount at %s refused: it lies inside /proc", destination);
 }
 
 /* A source with a sourceRoot (mini's own, see spec.ts) lies in that directory wherever links in it
@@ -154,7 +190,7 @@ static int open_inside(struct error *e, const char *root, const char *path)
     struct stat info;
     if (dir < 0 || fstat(dir, &info) < 0)
         return err_set(e, errno, "open %s", root);
-    int found = root_open(dir, rest, O_PATH, 0);
+    int found = root_open(dir, rest, O_PATH);
     if (found >= 0 || errno != ENOENT)
         return found >= 0 ? found : err_set(e, errno, "mount source %s", path);
     cleanup_close int made = root_make(e, dir, rest, true);
@@ -188,60 +224,30 @@ static int mount_bind(struct error *e, const struct container *c, int root_fd, j
     cleanup_close int target = root_make(e, root_fd, destination, S_ISDIR(info.st_mode));
     if (target < 0)
         return -1;
-    if (bind_attributes(e, tree, o) < 0)
-        return err_wrap(e, "%s", destination);
-    if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return err_set(e, errno, "bind mount %s at %s", path, destination);
+    if (check_target(e, target, tree, destination) < 0)
+        return -1;
     /* A copy keeps its source's peer group: without a wish it must not send mounts back. */
-    return set_propagation(e, root_fd, destination,
-                           o->propagation != 0 ? o->propagation : MS_PRIVATE | MS_REC);
+    unsigned long propagation = o->propagation != 0 ? o->propagation : MS_PRIVATE | MS_REC;
+    if (bind_attributes(e, tree, o) < 0 || detached_attach(e, tree, target) < 0 ||
+        set_propagation(e, tree, propagation) < 0)
+        return err_wrap(e, "bind mount %s at %s", path, destination);
+    return 0;
 }
 
-/* v1: a tmpfs with one mount per hierarchy, as seen from the container's cgroup namespace. */
-static int mount_cgroups(struct error *e, int root_fd, const char *destination,
-                         const struct mount_options *o)
+/* A link in place of /proc or /sys would leave the fake that it is exchanged for in its place. */
+static int open_kernel_target(struct error *e, int root_fd, const char *type,
+                              const char *destination)
 {
-    cleanup_close int target = root_make(e, root_fd, destination, true);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
-    if (target < 0)
+    cleanup_close int made = root_make(e, root_fd, destination, true);
+    if (made < 0)
         return -1;
-    if (cgroup_is_v2()) {
-        if (mount("cgroup", path, "cgroup2", o->flags, NULL) < 0)
-            return err_set(e, errno, "mount cgroup2");
-        return 0;
-    }
-    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0)
-        return err_set(e, errno, "mount tmpfs for cgroups");
-    cleanup_dir DIR *handle = opendir(CGROUP_ROOT);
-    struct dirent *entry;
-    while (handle != NULL && (entry = readdir(handle)) != NULL) {
-        cleanup_free char *host = text_format(CGROUP_ROOT "/%s", entry->d_name);
-        cleanup_free char *own = text_format("%s/%s", destination, entry->d_name);
-        struct statx info;
-        if (entry->d_name[0] == '.' || statx(AT_FDCWD, host, 0, 0, &info) < 0 ||
-            (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
-            continue;
-        bool is_v2 = strcmp(entry->d_name, "unified") == 0;
-        bool is_named = strcmp(entry->d_name, "systemd") == 0;
-        cleanup_close int dir = root_make(e, root_fd, own, true);
-        if (dir < 0)
-            return -1;
-        snprintf(path, sizeof path, "/proc/self/fd/%d", dir);
-        if (mount("cgroup", path, is_v2 ? "cgroup2" : "cgroup", o->flags,
-                  is_v2      ? NULL
-                  : is_named ? "none,name=systemd"
-                             : entry->d_name) < 0)
-            return err_set(e, errno, "mount cgroup %s", entry->d_name);
-    }
-    if ((o->flags & MS_RDONLY) == 0)
-        return 0;
-    cleanup_close int top = root_open(root_fd, destination, O_PATH, 0);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", top);
-    if (mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              NULL) < 0)
-        return err_set(e, errno, "make cgroup mount read-only");
-    return 0;
+    int target = path_open(root_fd, destination, O_PATH | O_DIRECTORY,
+                           RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    if (target < 0)
+        return err_set(e, errno == ELOOP ? 0 : errno, "mount %s at %s: %s", type, destination,
+                       errno == ELOOP ? "must be an ordinary directory, not a symbolic link"
+                                      : "open");
+    return target;
 }
 
 int mounts_one(struct error *e, const struct container *c, int root_fd, json_object *entry)
@@ -253,16 +259,19 @@ int mounts_one(struct error *e, const struct container *c, int root_fd, json_obj
         return -1;
     if (o.is_bind)
         return mount_bind(e, c, root_fd, entry, &o);
-    if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0)
-        return mount_cgroups(e, root_fd, destination, &o);
     if (o.copies_up)
         return err_set(e, 0, "mount option tmpcopyup is not supported (%s)", destination);
-    cleanup_close int target = root_make(e, root_fd, destination, true);
-    if (target < 0)
+    bool is_proc = strcmp(type, "proc") == 0;
+    cleanup_close int target = is_proc || strcmp(type, "sysfs") == 0
+                                   ? open_kernel_target(e, root_fd, type, destination)
+                                   : root_make(e, root_fd, destination, true);
+    if (target < 0 || (!is_proc && check_target(e, target, -1, destination) < 0))
         return -1;
+    if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0)
+        return mounts_cgroups(e, target, &o);
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", target);
     if (mount(json_text(entry, "source", type), path, type, o.flags, o.data) < 0)
         return err_set(e, errno, "mount %s at %s", type, destination);
-    return set_propagation(e, root_fd, destination, o.propagation);
+    return set_new_propagation(e, root_fd, destination, o.propagation);
 }

@@ -31,6 +31,8 @@ struct mount_options {
     char data[4096];
 };
 int mount_options_parse(struct error *e, json_object *mount, struct mount_options *options);
+/* Mounts cgroups at target (O_PATH). */
+int mounts_cgroups(struct error *e, int target, const struct mount_options *options);
 /* Names known to mount_options_parse, NULL-terminated, for `features`. */
 const char *mount_option_name(size_t index);
 

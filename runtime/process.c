@@ -4,21 +4,27 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "proc.h"
 #include "rlimits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
+#include <linux/major.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <termios.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define GROUPS_MAX 1024
+#define PTMX_MINOR 2
 
 void process_reset_signals(void)
 {
@@ -29,26 +35,39 @@ void process_reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The container may have put anything at this path: only a terminal multiplexer will do. */
+static int open_multiplexer(struct error *e)
+{
+    cleanup_close int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    struct stat info;
+    struct statfs place;
+    if (master < 0 || fstat(master, &info) < 0 || fstatfs(master, &place) < 0)
+        return err_set(e, errno, "open /dev/pts/ptmx");
+    if (place.f_type != DEVPTS_SUPER_MAGIC || !S_ISCHR(info.st_mode) ||
+        info.st_rdev != makedev(TTYAUX_MAJOR, PTMX_MINOR))
+        return err_set(e, 0, "/dev/pts/ptmx is not the terminal multiplexer");
+    fd_set_blocking(master, true);
+    return steal_fd(&master);
+}
+
 int process_terminal(struct error *e, json_object *process)
 {
-    cleanup_close int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    cleanup_close int master = open_multiplexer(e);
+    int unlock = 0;
     if (master < 0)
-        return err_set(e, errno, "open /dev/pts/ptmx");
-    int unlock = 0, number = 0;
-    if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
+        return -1;
+    if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
         return err_set(e, errno, "unlock terminal");
-    char name[64];
-    snprintf(name, sizeof name, "/dev/pts/%d", number);
-    cleanup_close int slave = open(name, O_RDWR | O_CLOEXEC);
+    cleanup_close int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
-        return err_set(e, errno, "open %s", name);
+        return err_set(e, errno, "open terminal");
     struct winsize size = {.ws_row = (unsigned short)json_number(process, "consoleSize.height", 0),
                            .ws_col = (unsigned short)json_number(process, "consoleSize.width", 0)};
     if (size.ws_row > 0 && ioctl(master, TIOCSWINSZ, &size) < 0)
         return err_set(e, errno, "size terminal");
     uid_t uid = (uid_t)json_number(process, "user.uid", 0);
     if (fchown(slave, uid, (gid_t)-1) < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
-        return err_set(e, errno, "take over %s", name);
+        return err_set(e, errno, "take over terminal");
     for (int fd = 0; fd < 3; fd++)
         if (dup2(slave, fd) < 0)
             return err_set(e, errno, "terminal as stdio");
@@ -172,19 +191,23 @@ static int set_user(struct error *e, json_object *process)
     return 0;
 }
 
+int process_score(struct error *e, json_object *process)
+{
+    int64_t adjust = json_number(process, "oomScoreAdj", INT64_MIN);
+    if (adjust == INT64_MIN)
+        return 0;
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)adjust);
+    /* Going below the present value needs CAP_SYS_RESOURCE; without it the present one stays. */
+    if (proc_write(e, "self/oom_score_adj", text) < 0 && e->code != EACCES)
+        return -1;
+    return 0;
+}
+
 int process_become(struct error *e, json_object *process, char **path)
 {
     const char *cwd = json_text(process, "cwd", "/");
     json_object *capabilities = json_at(process, "capabilities");
-    int64_t adjust = json_number(process, "oomScoreAdj", INT64_MIN);
-    if (adjust != INT64_MIN) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", (int)adjust);
-        /* Going below the present value needs CAP_SYS_RESOURCE; without it the present one stays.
-         */
-        if (file_write(e, "/proc/self/oom_score_adj", text) < 0 && e->code != EACCES)
-            return -1;
-    }
     if (rlimits_apply(e, process) < 0 ||
         own_stdio(e, (uid_t)json_number(process, "user.uid", 0)) < 0)
         return -1;
@@ -227,7 +250,11 @@ static void free_vector(char **vector)
 /* The home directory of the user as the container's /etc/passwd has it. */
 static char *home_directory(uid_t uid)
 {
-    FILE *file = fopen("/etc/passwd", "re");
+    /* Not blocked by a pipe in its place. */
+    struct stat info;
+    cleanup_close int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool is_file = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    FILE *file = is_file ? fdopen(steal_fd(&fd), "r") : NULL;
     char line[1024], *home = NULL;
     while (home == NULL && file != NULL && fgets(line, sizeof line, file) != NULL) {
         char *rest = line, *fields[7] = {NULL};

@@ -14,6 +14,9 @@ int process_terminal(struct error *e, json_object *process);
 /* Puts these fds at 0, 1 and 2; -1 keeps what is there. */
 int process_stdio(struct error *e, const int stdio[3]);
 
+/* The order in which the kernel kills for want of memory. Needs proc_hold. */
+int process_score(struct error *e, json_object *process);
+
 /* Finds the program, sets limits, user, capabilities and directory. *path: what to execute (in new
  * memory). */
 int process_become(struct error *e, json_object *process, char **path);

@@ -4,6 +4,7 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "protect.h"
 #include "rootpath.h"
 
 #include <errno.h>
@@ -24,16 +25,18 @@ static int make_node(struct error *e, int root_fd, const char *path, mode_t mode
     cleanup_close int parent = root_make_parent(e, root_fd, path, &name);
     if (parent < 0)
         return -1;
-    if (mknodat(parent, name, mode, number) < 0) {
-        struct stat info;
-        if (errno == EEXIST && fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-            (info.st_mode & S_IFMT) == (mode & S_IFMT) && info.st_rdev == number)
-            return 0;
+    if (mknodat(parent, name, mode, number) < 0 && errno != EEXIST)
         return err_set(e, errno, "make device %s", path);
-    }
-    if (fchmodat(parent, name, mode & 07777, 0) < 0 ||
-        fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_set(e, errno, "set owner and mode of %s", path);
+    /* By fd: the name may be a link by now. */
+    cleanup_close int made = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat info;
+    if (made < 0 || fstat(made, &info) < 0)
+        return err_set(e, errno, "open device %s", path);
+    if ((info.st_mode & S_IFMT) != (mode & S_IFMT) || info.st_rdev != number)
+        return err_set(e, EEXIST, "make device %s", path);
+    if ((info.st_uid != uid || info.st_gid != gid) &&
+        fchownat(made, "", uid, gid, AT_EMPTY_PATH) < 0)
+        return err_set(e, errno, "set owner of %s", path);
     return 0;
 }
 
@@ -130,22 +133,18 @@ static int remount_readonly(struct error *e, const char *path)
     return 0;
 }
 
-static int readonly_path(struct error *e, const char *path)
+/* An image may name a working directory that none of its layers has. Through /proc/self/fd it might
+ * lie outside of the root: nothing is made there. */
+static int make_cwd(struct error *e, const char *cwd)
 {
-    if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
-        return errno == ENOENT ? 0 : err_set(e, errno, "bind %s", path);
-    return remount_readonly(e, path);
-}
-
-static int mask_path(struct error *e, const char *path)
-{
-    struct stat info;
-    if (stat(path, &info) < 0)
-        return errno == ENOENT || errno == EACCES ? 0 : err_set(e, errno, "stat %s", path);
-    int result = S_ISDIR(info.st_mode)
-                     ? mount("tmpfs", path, "tmpfs", MS_RDONLY, "nr_blocks=1,nr_inodes=1")
-                     : mount("/dev/null", path, NULL, MS_BIND, NULL);
-    return result < 0 ? err_set(e, errno, "mask %s", path) : 0;
+    cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return err_set(e, errno, "open /");
+    cleanup_close int made = root_open(root, cwd, O_PATH);
+    if (made >= 0 || errno != ENOENT)
+        return 0; /* Whether it can be entered is seen when it is. */
+    made = root_make(e, root, cwd, true);
+    return made < 0 ? err_wrap(e, "make working directory %s", cwd) : 0;
 }
 
 int mounts_finish(struct error *e, json_object *config)
@@ -163,21 +162,9 @@ int mounts_finish(struct error *e, json_object *config)
         if (strcmp(kinds[i].name, propagation) == 0 &&
             mount(NULL, "/", NULL, kinds[i].flags, NULL) < 0)
             return err_set(e, errno, "set propagation of the root");
-    /* An image may name a working directory that none of its layers has. After the pivot no path
-     * leads out of the root. */
-    const char *cwd = json_text(config, "process.cwd", "/");
-    if (access(cwd, F_OK) < 0 && errno == ENOENT && make_dirs(e, cwd, 0755) < 0)
+    if (make_cwd(e, json_text(config, "process.cwd", "/")) < 0)
         return -1;
     if (json_flag(config, "root.readonly", false) && remount_readonly(e, "/") < 0)
         return -1;
-    json_object *readonly = json_at(config, "linux.readonlyPaths");
-    json_object *masked = json_at(config, "linux.maskedPaths");
-    size_t readonly_count = json_count(readonly, ""), masked_count = json_count(masked, "");
-    for (size_t i = 0; i < readonly_count; i++)
-        if (readonly_path(e, json_entry_text(readonly, i)) < 0)
-            return -1;
-    for (size_t i = 0; i < masked_count; i++)
-        if (mask_path(e, json_entry_text(masked, i)) < 0)
-            return -1;
-    return 0;
+    return protect_paths(e, config);
 }

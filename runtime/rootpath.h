@@ -9,7 +9,10 @@
 #include <sys/types.h>
 
 /* Opens path below the root with these open(2) flags; O_CLOEXEC is added. */
-int root_open(int root_fd, const char *path, int flags, mode_t mode);
+int root_open(int root_fd, const char *path, int flags);
+
+/* The same with RESOLVE_* of openat2(2) as the caller wants them. */
+int path_open(int dir_fd, const char *path, int flags, unsigned int resolve);
 
 /* Opens (O_PATH) the directory or file at path, making it and missing parents first. */
 int root_make(struct error *e, int root_fd, const char *path, bool is_directory);

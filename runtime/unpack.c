@@ -90,7 +90,7 @@ static int make_link(struct error *e, struct unpacker *u, struct tar_entry *entr
 {
     const char *target = plain_name(entry->link), *slash = strrchr(target, '/');
     cleanup_free char *above = text_slice(target, slash == NULL ? 0 : (size_t)(slash - target));
-    cleanup_close int dir = root_open(u->root, above, O_PATH | O_DIRECTORY, 0);
+    cleanup_close int dir = root_open(u->root, above, O_PATH | O_DIRECTORY);
     if (dir < 0 || linkat(dir, slash == NULL ? target : slash + 1, parent, name, 0) < 0)
         return err_set(e, errno, "hard link %s to %s", entry->name, entry->link);
     return 0;
@@ -230,7 +230,7 @@ static int set_directory_times(struct error *e, struct unpacker *u)
     while (u->times != NULL) {
         struct directory_time *time = u->times;
         struct timespec times[2] = {time->modified, time->modified};
-        cleanup_close int fd = root_open(u->root, time->name, O_RDONLY | O_DIRECTORY, 0);
+        cleanup_close int fd = root_open(u->root, time->name, O_RDONLY | O_DIRECTORY);
         if (fd >= 0 && futimens(fd, times) < 0 && result == 0)
             result = err_set(e, errno, "set time of %s", time->name);
         u->times = time->next;
