@@ -142,6 +142,14 @@ static const struct job_row rows[] = {
     {"bridge-ensure", job_bridge_ensure},
     {"interface-delete", job_interface_delete},
     {"routes-set", job_routes_set},
+    {"volume-memory", job_volume_memory},
+    {"volume-image", job_volume_image},
+    {"volume-mount", job_volume_mount},
+    {"volume-grow", job_volume_grow},
+    {"volume-unmount", job_volume_unmount},
+    {"volume-quota", job_volume_quota},
+    {"tree-usage", job_tree_usage},
+    {"tree-own", job_tree_own},
 };
 
 const struct job_row *job_find(const char *verb)

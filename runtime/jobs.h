@@ -18,4 +18,14 @@ int job_bridge_ensure(struct error *e, struct job *job);
 int job_interface_delete(struct error *e, struct job *job);
 int job_routes_set(struct error *e, struct job *job);
 
+/* jobs-volume.c */
+int job_volume_memory(struct error *e, struct job *job);
+int job_volume_image(struct error *e, struct job *job);
+int job_volume_mount(struct error *e, struct job *job);
+int job_volume_grow(struct error *e, struct job *job);
+int job_volume_unmount(struct error *e, struct job *job);
+int job_volume_quota(struct error *e, struct job *job);
+int job_tree_usage(struct error *e, struct job *job);
+int job_tree_own(struct error *e, struct job *job);
+
 #endif

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
 import { Daemon } from './daemon.ts';
-import { decodeList, decodePid, decodeSandbox, decodeState } from './decode.ts';
+import { decodeList, decodePid, decodeSandbox, decodeState, decodeUsage } from './decode.ts';
 import { Exits } from './exits.ts';
 import type { ContainerState, Runtime } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
@@ -33,6 +33,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ...containerCalls(daemon),
     ...shimCalls(runDir),
     ...hostCalls(daemon),
+    ...volumeCalls(daemon),
     onExit: (listener) => exits.add(listener),
     async close() {
       exits.close();
@@ -151,6 +152,45 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
     },
     async setRoutes(routes) {
       await daemon.call({ verb: 'routes-set', routes });
+    },
+  };
+}
+
+type VolumeCalls =
+  | 'mountMemory'
+  | 'makeImage'
+  | 'mountImage'
+  | 'growImage'
+  | 'unmount'
+  | 'setQuota'
+  | 'usage'
+  | 'ownTree';
+
+function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
+  return {
+    async mountMemory(path, bytes = 0) {
+      await daemon.call({ verb: 'volume-memory', path, bytes });
+    },
+    async makeImage(path, bytes) {
+      await daemon.call({ verb: 'volume-image', path, bytes });
+    },
+    async mountImage(image, path) {
+      await daemon.call({ verb: 'volume-mount', image, path });
+    },
+    async growImage(image, path, bytes) {
+      await daemon.call({ verb: 'volume-grow', image, path, bytes });
+    },
+    async unmount(path) {
+      await daemon.call({ verb: 'volume-unmount', path });
+    },
+    async setQuota(path, bytes) {
+      await daemon.call({ verb: 'volume-quota', path, bytes });
+    },
+    async usage(path) {
+      return decodeUsage(await daemon.call({ verb: 'tree-usage', path }));
+    },
+    async ownTree(path, group, { isReadOnly = false } = {}) {
+      await daemon.call({ verb: 'tree-own', path, group, isReadOnly });
     },
   };
 }

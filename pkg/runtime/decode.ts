@@ -1,6 +1,6 @@
 /** The helper's answers as the contract's types; the only place that trusts their shape. */
 
-import type { ContainerState, Exit, Sandbox } from './runtime.ts';
+import type { ContainerState, Exit, Sandbox, Usage } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -46,4 +46,12 @@ export function decodeList<T>(value: unknown, entry: (value: unknown) => T): rea
 export function decodePid(value: unknown): number {
   if (typeof value !== 'number') throw new RuntimeError('EPROTO', 'process id is no number');
   return value;
+}
+
+/** Reads what a tree uses. Throws RuntimeError on another shape. */
+export function decodeUsage(value: unknown): Usage {
+  const { bytes, files } = object(value, 'usage');
+  if (typeof bytes !== 'number' || typeof files !== 'number')
+    throw new RuntimeError('EPROTO', 'usage lacks bytes or files');
+  return { bytes, files };
 }

@@ -9,6 +9,7 @@ export function leaksOf(marks: readonly string[]): string[] {
     ...processes(),
     ...mounts(),
     ...cgroups(),
+    ...attachedFiles().map((file) => `loop device of ${file}`),
     ...lines('namespace', text('ip', 'netns', 'list')),
   ];
   return all.filter((leak) => marks.some((mark) => leak.includes(mark)));
@@ -21,6 +22,19 @@ export function machineNetwork(): string[] {
     ...lines('route', text('ip', 'route')),
     ...lines('nftables', text('nft', 'list', 'tables')),
   ];
+}
+
+/** Files behind the loop devices of this machine. */
+export function attachedFiles(): string[] {
+  return readdirSync('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .flatMap((name) => {
+      try {
+        return [readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim()];
+      } catch {
+        return []; // It has none.
+      }
+    });
 }
 
 function processes(): string[] {

@@ -1,0 +1,61 @@
+/* The daemon's verbs about volumes. */
+#include "jobs.h"
+#include "json.h"
+#include "volume.h"
+
+#include <errno.h>
+
+static const char *path_of(struct job *job)
+{
+    return json_text(job->request, "path", "");
+}
+
+int job_volume_memory(struct error *e, struct job *job)
+{
+    return volume_mount_memory(e, path_of(job), json_number(job->request, "bytes", 0));
+}
+
+int job_volume_image(struct error *e, struct job *job)
+{
+    return volume_make_image(e, path_of(job), json_number(job->request, "bytes", 0));
+}
+
+int job_volume_mount(struct error *e, struct job *job)
+{
+    return volume_mount_image(e, json_text(job->request, "image", ""), path_of(job));
+}
+
+int job_volume_grow(struct error *e, struct job *job)
+{
+    return volume_grow_image(e, json_text(job->request, "image", ""), path_of(job),
+                             json_number(job->request, "bytes", 0));
+}
+
+int job_volume_unmount(struct error *e, struct job *job)
+{
+    return volume_unmount(e, path_of(job));
+}
+
+int job_volume_quota(struct error *e, struct job *job)
+{
+    return volume_set_quota(e, path_of(job), json_number(job->request, "bytes", 0));
+}
+
+int job_tree_usage(struct error *e, struct job *job)
+{
+    int64_t bytes = 0, files = 0;
+    if (tree_usage(e, path_of(job), &bytes, &files) < 0)
+        return -1;
+    job->result = json_object_new_object();
+    json_put_number(job->result, "bytes", bytes);
+    json_put_number(job->result, "files", files);
+    return 0;
+}
+
+int job_tree_own(struct error *e, struct job *job)
+{
+    int64_t group = json_number(job->request, "group", -1);
+    if (group < 0 || group >= UINT32_MAX)
+        return err_set(e, EINVAL, "group %lld", (long long)group);
+    return tree_own(e, path_of(job), (uint32_t)group, json_flag(job->request, "isReadOnly", false));
+}

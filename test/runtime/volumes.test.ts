@@ -1,0 +1,172 @@
+/** Volumes of limited size, and whole trees: the helper's verbs on this machine's own kernel. */
+
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { silent } from '../../pkg/log/log.ts';
+import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
+import type { RuntimeError } from '../../pkg/runtime/runtime.ts';
+import { attachedFiles } from '../harness/leaks.ts';
+import { rejects, suite } from '../harness/suite.ts';
+import { helperPath } from './fixture.ts';
+
+const MIB = 1024 * 1024;
+/** Of the ext4 itself: journal and tables. */
+const OVERHEAD = 0.25;
+
+suite('runtime volumes', ({ test, cleanup }) => {
+  async function setUp() {
+    const dir = mkdtempSync(join(tmpdir(), 'mini-vol-'));
+    const runtime = await createRuntime({
+      helper: helperPath(),
+      runDir: join(dir, 'run'),
+      log: silent,
+    });
+    const at = (name: string) => join(dir, name);
+    cleanup(async () => {
+      for (const path of mountsIn(dir)) await runtime.unmount(path);
+      await runtime.close();
+      assert.equal(mountsIn(dir), []);
+      assert.equal(
+        attachedFiles().filter((file) => file.includes(basename(dir))),
+        [],
+      );
+      rmSync(dir, { recursive: true });
+    });
+    return { dir, runtime, at };
+  }
+
+  test('memory volumes hold as much as they may, are mounted once and unmounted twice', async () => {
+    const { runtime, at } = await setUp();
+    await runtime.mountMemory(at('m'), MIB);
+    writeFileSync(at('m/a'), Buffer.alloc(MIB / 2));
+    await runtime.mountMemory(at('m'), MIB);
+    assert.ok(existsSync(at('m/a')));
+    assert.throws(() => writeFileSync(at('m/b'), Buffer.alloc(MIB)), /ENOSPC/);
+    assert.is(statSync(at('m')).mode & 0o7777, 0o777);
+    await runtime.unmount(at('m'));
+    await runtime.unmount(at('m'));
+    assert.is(existsSync(at('m/a')), false);
+  });
+
+  test('images limit what they hold, keep it and give room back', async () => {
+    const { runtime, at } = await setUp();
+    await runtime.makeImage(at('i'), 32 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    await runtime.mountImage(at('i'), at('m'));
+    assert.ok(statSync(at('i')).blocks * 512 < 4 * MIB, 'sparse');
+    assert.throws(() => writeFileSync(at('m/big'), Buffer.alloc(33 * MIB)), /ENOSPC/);
+    rmSync(at('m/big'));
+    writeFileSync(at('m/kept'), 'kept');
+    await runtime.unmount(at('m'));
+    assert.equal(
+      attachedFiles().filter((file) => file === at('i')),
+      [],
+    );
+    await runtime.makeImage(at('i'), 32 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+  });
+
+  test('an image grows, mounted where the kernel lets it, else with the next mount', async () => {
+    const { runtime, at } = await setUp();
+    const size = () =>
+      Number(execFileSync('stat', ['-f', '-c', '%b', at('m')], { encoding: 'utf8' })) * 4096;
+    await runtime.makeImage(at('i'), 32 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    writeFileSync(at('m/kept'), 'kept');
+    assert.ok(size() <= 32 * MIB);
+    const grown = await runtime.growImage(at('i'), at('m'), 64 * MIB).then(
+      () => true,
+      (error: RuntimeError) => {
+        assert.is(error.code, 'EPERM');
+        return false;
+      },
+    );
+    assert.is(grown, canGrowMounted());
+    if (!grown) {
+      await runtime.unmount(at('m'));
+      await runtime.mountImage(at('i'), at('m'));
+    }
+    assert.ok(size() > 64 * MIB * (1 - OVERHEAD), `${size()}`);
+    await runtime.unmount(at('m'));
+    await runtime.growImage(at('i'), at('m'), 96 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    assert.ok(size() > 96 * MIB * (1 - OVERHEAD), `${size()}`);
+    assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+  });
+
+  test('a directory gets a project quota only where the file system keeps them', async () => {
+    const { runtime, at } = await setUp();
+    await runtime.mountMemory(at('m'));
+    const error = (await rejects(runtime.setQuota(at('m'), MIB))) as RuntimeError;
+    assert.is(error.code, 'EOPNOTSUPP');
+    assert.match(error.message, /no project quota on the file system of/);
+  });
+
+  test('what is no image, and what cannot be made, is said so and leaves nothing', async () => {
+    const { runtime, at } = await setUp();
+    writeFileSync(at('junk'), Buffer.alloc(MIB));
+    assert.match(
+      String(await rejects(runtime.mountImage(at('junk'), at('m')))),
+      /junk holds no ext4/,
+    );
+    assert.match(String(await rejects(runtime.makeImage(at('none/i'), MIB))), /none\/i/);
+    assert.match(String(await rejects(runtime.makeImage(at('tiny'), 4096))), /mkfs.ext4 failed/);
+    assert.is(existsSync(at('tiny')) || existsSync(at('tiny.part')), false);
+  });
+
+  test('a tree is measured and given to a group without following links or entering mounts', async () => {
+    const { runtime, dir, at } = await setUp();
+    mkdirSync(at('t/sub/inner'), { recursive: true });
+    await runtime.mountMemory(at('t/other'), MIB);
+    writeFileSync(at('t/other/x'), Buffer.alloc(MIB / 2));
+    writeFileSync(at('t/sub/file'), Buffer.alloc(3 * MIB, 1));
+    execFileSync('ln', [at('t/sub/file'), at('t/again')]);
+    writeFileSync(at('outside'), 'x', { mode: 0o600 });
+    chmodSync(at('outside'), 0o600);
+    symlinkSync(at('outside'), at('t/link'));
+    const { bytes, files } = await runtime.usage(at('t'));
+    assert.ok(bytes >= 3 * MIB && bytes < 4 * MIB, `${bytes}`);
+    assert.is(files, 6);
+    assert.equal(await runtime.usage(join(dir, 'none')), { bytes: 0, files: 0 });
+    await runtime.ownTree(at('t'), 2000);
+    for (const [path, mode] of [
+      ['t', 0o2775],
+      ['t/sub/inner', 0o2775],
+      ['t/sub/file', 0o664],
+    ] as const) {
+      const info = statSync(at(path));
+      assert.equal([info.gid, info.mode & 0o7777], [2000, mode], path);
+    }
+    const outside = statSync(at('outside'));
+    assert.equal([outside.gid, outside.mode & 0o777], [0, 0o600]);
+    assert.is(statSync(at('t/other')).gid, 0);
+  });
+});
+
+function mountsIn(dir: string): string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${dir}/`))
+    .reverse();
+}
+
+/** CAP_SYS_RESOURCE, without which ext4 grows only while it is not mounted. */
+function canGrowMounted(): boolean {
+  const caps = /CapEff:\s*([0-9a-f]+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return (BigInt(`0x${caps}`) & (1n << 24n)) !== 0n;
+}
