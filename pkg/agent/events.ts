@@ -20,7 +20,8 @@ export interface EventDetails {
   readonly message: string;
   /** The container it is about. */
   readonly container?: string;
-  readonly isInit?: boolean;
+  /** Default: containers. */
+  readonly field?: 'initContainers' | 'containers' | 'ephemeralContainers';
 }
 
 interface RecorderOptions {
@@ -99,7 +100,7 @@ export class NodeEvents {
   ) {
     const { metadata, kind, apiVersion } = object;
     const { nodeName } = this.#options;
-    const field = details.isInit ? 'initContainers' : 'containers';
+    const { field = 'containers' } = details;
     const namespace = metadata.namespace ?? 'default';
     return {
       apiVersion: 'v1',

@@ -90,6 +90,7 @@ function notStarted(pod: Pod, container: string): ApiError {
   const statuses = [
     ...(pod.status?.initContainerStatuses ?? []),
     ...(pod.status?.containerStatuses ?? []),
+    ...(pod.status?.ephemeralContainerStatuses ?? []),
   ];
   const waiting = statuses.find(({ name }) => name === container)?.state?.waiting;
   const { name } = pod.metadata;

@@ -8,6 +8,8 @@ interface ConditionFacts {
   /** Without conditions yet. */
   readonly status: PodStatus;
   readonly hasNetwork: boolean;
+  /** Whether all containers are about to be restarted; absent = no rule of the pod could. */
+  readonly isRestarting?: boolean | undefined;
   readonly nowMs: number;
 }
 
@@ -37,7 +39,13 @@ export function conditionsOf(facts: ConditionFacts): readonly PodCondition[] {
   return [...own, ...others];
 }
 
-const OWN = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'];
+const OWN = [
+  'AllContainersRestarting',
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+];
 
 /** This node's status, with the conditions that others have set on the pod since. */
 export function withOthersConditions(own: PodStatus, stored: PodStatus | undefined): PodStatus {
@@ -52,7 +60,7 @@ export function withOthersConditions(own: PodStatus, stored: PodStatus | undefin
   };
 }
 
-function verdicts({ pod, status, hasNetwork }: ConditionFacts): readonly Verdict[] {
+function verdicts({ pod, status, hasNetwork, isRestarting }: ConditionFacts): readonly Verdict[] {
   const isDone = status.phase === 'Succeeded' || status.phase === 'Failed';
   const inits = status.initContainerStatuses ?? [];
   const containers = containersReady(pod, status, isDone);
@@ -61,7 +69,15 @@ function verdicts({ pod, status, hasNetwork }: ConditionFacts): readonly Verdict
     initialized(pod, status, inits),
     podReady(pod, containers),
     containers,
+    ...(isRestarting === undefined ? [] : [restarting(status, isRestarting)]),
   ];
+}
+
+function restarting({ phase }: PodStatus, isTrue: boolean): Verdict {
+  const type = 'AllContainersRestarting';
+  if (phase === 'Succeeded') return { type, isTrue: false, reason: 'PodCompleted' };
+  if (phase === 'Failed') return { type, isTrue: false, reason: 'PodFailed' };
+  return { type, isTrue };
 }
 
 function initialized(pod: Pod, status: PodStatus, inits: readonly ContainerStatus[]): Verdict {
@@ -106,8 +122,13 @@ function podReady(pod: Pod, containers: Verdict): Verdict {
     pod.status?.conditions?.some((c) => c.type === type && c.status === 'True') === true;
   const closed = gates.filter(({ conditionType }) => !isTrueGate(conditionType));
   if (closed.length === 0) return { type: 'Ready', isTrue: true };
-  const names = closed.map(({ conditionType }) => `"${conditionType}"`).join(', ');
-  const message = `corresponding condition of pod readiness gate ${names} does not exist.`;
+  const words = closed.map(({ conditionType: type }) => {
+    const found = pod.status?.conditions?.find((condition) => condition.type === type);
+    return found
+      ? `the status of pod readiness gate "${type}" is not "True", but ${found.status}`
+      : `corresponding condition of pod readiness gate "${type}" does not exist.`;
+  });
+  const message = words.join(', ');
   return { type: 'Ready', isTrue: false, reason: 'ReadinessGatesNotReady', message };
 }
 

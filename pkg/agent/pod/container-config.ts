@@ -18,6 +18,9 @@ export interface ConfigFacts {
   readonly pod: Pod;
   readonly container: Container;
   readonly attempt: number;
+  readonly epoch?: number;
+  /** Whose process namespace it joins. */
+  readonly pidOfContainer?: string;
   readonly image: Image;
   readonly env: ReadonlyMap<string, string>;
   readonly mounts: readonly Mount[];
@@ -35,7 +38,7 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
   return {
     id: facts.id,
     sandboxId: facts.sandboxId,
-    labels: containerLabels(pod, container, facts.attempt),
+    labels: containerLabels(pod, container, facts),
     image: image.id,
     ...(container.command?.length ? { command: container.command.map(replace) } : {}),
     ...(container.args?.length ? { args: container.args.map(replace) } : {}),
@@ -54,7 +57,7 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
   };
 }
 
-function securityOf({ pod, container, image }: ConfigFacts): Security {
+function securityOf({ pod, container, image, pidOfContainer }: ConfigFacts): Security {
   const own: SecurityContext = container.securityContext ?? {};
   const all: PodSecurityContext = pod.spec.securityContext ?? {};
   const uid = own.runAsUser ?? all.runAsUser;
@@ -74,6 +77,7 @@ function securityOf({ pod, container, image }: ConfigFacts): Security {
     addCapabilities: own.capabilities?.add ?? [],
     dropCapabilities: own.capabilities?.drop ?? [],
     isHostPid: pod.spec.hostPID === true,
+    ...(pidOfContainer === undefined ? {} : { pidOfContainer }),
   };
 }
 

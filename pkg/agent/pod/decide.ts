@@ -3,17 +3,19 @@
  * every case is tested without a runtime. The worker carries the plan out and asks again.
  */
 
-import type { Container, Pod } from '../../api/generated/types.ts';
+import type { Container, Pod, Probe } from '../../api/generated/types.ts';
 import { containerHash } from './labels.ts';
 import {
   allContainers,
   type ContainerRecord,
+  ephemeralContainers,
   initContainers,
   isSidecar,
   mainContainers,
   newest,
   type PodView,
 } from './records.ts';
+import { epochOf, restarts, viewOfEpoch } from './restart-policy.ts';
 
 export interface Waiting {
   readonly reason: string;
@@ -21,7 +23,13 @@ export interface Waiting {
 }
 
 export type Action =
-  | { readonly kind: 'start'; readonly container: Container; readonly attempt: number }
+  | {
+      readonly kind: 'start';
+      readonly container: Container;
+      readonly attempt: number;
+      /** See restart-policy.ts. */
+      readonly epoch: number;
+    }
   /** Starts one that an earlier agent created and did not come to start. */
   | { readonly kind: 'resume'; readonly container: Container; readonly id: string }
   | {
@@ -29,7 +37,17 @@ export type Action =
       readonly container: Container;
       readonly id: string;
       readonly why: string;
+      /** The probe that failed. */
+      readonly probe?: Probe;
+      /** Without its preStop hook. */
+      readonly isHard?: boolean;
     };
+
+/** A probe of a running container has failed too often. */
+export interface Unhealthy {
+  readonly why: string;
+  readonly probe: Probe;
+}
 
 /** Why a container may not be started yet. */
 export interface Hold {
@@ -47,7 +65,7 @@ export interface Facts {
   /** Asked before a container is started; `last` is the run that ended. */
   hold(container: Container, last: ContainerRecord | undefined): Hold | undefined;
   /** Why a running container must be killed and restarted (liveness); absent = it is well. */
-  unhealthy(id: string): string | undefined;
+  unhealthy(id: string): Unhealthy | undefined;
   /** Whether a running container has passed its startup probe, if it has one. */
   isStarted(id: string): boolean;
 }
@@ -65,6 +83,13 @@ export interface Plan {
   readonly wakeAtMs?: number;
 }
 
+/** Facts whose view is of this epoch alone. */
+interface Now extends Facts {
+  /** What the node has, earlier epochs too. */
+  readonly history: PodView;
+  readonly epoch: number;
+}
+
 interface Draft {
   readonly actions: Action[];
   readonly waiting: Map<string, Waiting>;
@@ -76,11 +101,19 @@ export function decide(facts: Facts): Plan {
   const { pod, view } = facts;
   if (isPastDeadline(pod, facts.nowMs)) return FAILED_BY_DEADLINE;
   if (facts.refusal !== undefined) return refused(pod, facts.refusal);
-  const progress = planInit(facts, draft);
+  const epoch = epochOf(pod, view);
+  const now: Now = { ...facts, view: viewOfEpoch(view, epoch), history: view, epoch };
+  if (planEarlier(now, draft)) return planOf(facts, draft, false);
+  planEphemeral(now, draft);
+  const progress = planInit(now, draft);
   if (progress === 'done') {
-    for (const container of mainContainers(pod)) planMain(facts, container, draft);
+    for (const container of mainContainers(pod)) planMain(now, container, draft);
   }
-  const isFinished = progress === 'failed' || (progress === 'done' && hasFinished(pod, view));
+  const isFinished = progress === 'failed' || (progress === 'done' && hasFinished(pod, now.view));
+  return planOf(facts, draft, isFinished);
+}
+
+function planOf({ view }: Facts, draft: Draft, isFinished: boolean): Plan {
   return {
     needsSandbox: !isFinished && !view.sandbox?.isReady,
     actions: isFinished ? [] : draft.actions,
@@ -119,10 +152,32 @@ function refused(pod: Pod, message: string): Plan {
   return { needsSandbox: false, actions: [], waiting, isFinished: false };
 }
 
+/** All containers are to be restarted: first those that still run end. Returns whether any does. */
+function planEarlier({ pod, history, epoch }: Now, draft: Draft): boolean {
+  for (const container of [...initContainers(pod), ...mainContainers(pod)]) {
+    const last = newest(history, container.name);
+    if (!last || last.epoch >= epoch || last.status === 'exited') continue;
+    const why = `Stopping container ${container.name}`;
+    draft.actions.push({ kind: 'kill', container, id: last.id, why, isHard: true });
+  }
+  return draft.actions.length > 0;
+}
+
+/** They run once, beside whatever the pod is doing. */
+function planEphemeral(facts: Now, draft: Draft): void {
+  const { history, pod } = facts;
+  for (const container of ephemeralContainers(pod)) {
+    const last = newest(history, container.name);
+    const statuses = pod.status?.ephemeralContainerStatuses ?? [];
+    const hasRun = statuses.some(({ name, containerID }) => name === container.name && containerID);
+    if (last?.status === 'created' || (!last && !hasRun)) planRun(facts, container, draft);
+  }
+}
+
 /** 'done' = the main containers may run, 'failed' = one failed for good, 'busy' = not yet. */
 type Progress = 'done' | 'busy' | 'failed';
 
-function planInit(facts: Facts, draft: Draft): Progress {
+function planInit(facts: Now, draft: Draft): Progress {
   const inits = initContainers(facts.pod);
   const hasMain = mainContainers(facts.pod).some(({ name }) => newest(facts.view, name));
   const lastRun = inits.findLastIndex(({ name }) => newest(facts.view, name));
@@ -139,7 +194,7 @@ function planInit(facts: Facts, draft: Draft): Progress {
   return 'done';
 }
 
-function planInitRun(facts: Facts, container: Container, draft: Draft): Progress {
+function planInitRun(facts: Now, container: Container, draft: Draft): Progress {
   const last = newest(facts.view, container.name);
   if (last?.ended?.exitCode === 0) return 'done';
   if (last?.ended && !restarts(facts.pod, container, last)) return 'failed';
@@ -147,24 +202,24 @@ function planInitRun(facts: Facts, container: Container, draft: Draft): Progress
   return 'busy';
 }
 
-function planSidecar(facts: Facts, container: Container, draft: Draft): Progress {
+function planSidecar(facts: Now, container: Container, draft: Draft): Progress {
   planRun(facts, container, draft);
   const last = newest(facts.view, container.name);
   return last?.status === 'running' && facts.isStarted(last.id) ? 'done' : 'busy';
 }
 
-function planMain(facts: Facts, container: Container, draft: Draft): void {
+function planMain(facts: Now, container: Container, draft: Draft): void {
   const last = newest(facts.view, container.name);
   if (last?.ended && !restarts(facts.pod, container, last)) return;
   planRun(facts, container, draft);
 }
 
 /** Plans whatever brings this container to run. */
-function planRun(facts: Facts, container: Container, draft: Draft): void {
-  const last = newest(facts.view, container.name);
+function planRun(facts: Now, container: Container, draft: Draft): void {
+  const last = newest(facts.history, container.name);
   if (last?.status === 'running') {
-    const why = mustKill(facts, container, last);
-    if (why) draft.actions.push({ kind: 'kill', container, id: last.id, why });
+    const reason = mustKill(facts, container, last);
+    if (reason) draft.actions.push({ kind: 'kill', container, id: last.id, ...reason });
     return;
   }
   if (last?.status === 'created') {
@@ -181,12 +236,17 @@ function planRun(facts: Facts, container: Container, draft: Draft): void {
     kind: 'start',
     container,
     attempt: nextAttempt(facts.pod, container, last),
+    epoch: facts.epoch,
   });
 }
 
-function mustKill(facts: Facts, container: Container, last: ContainerRecord): string | undefined {
+function mustKill(
+  facts: Facts,
+  container: Container,
+  last: ContainerRecord,
+): { readonly why: string; readonly probe?: Probe } | undefined {
   if (last.hash !== '' && last.hash !== containerHash(container)) {
-    return `Container ${container.name} definition changed, will be restarted`;
+    return { why: `Container ${container.name} definition changed, will be restarted` };
   }
   return facts.unhealthy(last.id);
 }
@@ -200,14 +260,6 @@ function nextAttempt(pod: Pod, container: Container, last: ContainerRecord | und
   ];
   const status = statuses.find(({ name }) => name === container.name);
   return status?.containerID ? status.restartCount + 1 : 0;
-}
-
-/** Whether a container that ended is to run again. */
-function restarts(pod: Pod, container: Container, last: ContainerRecord): boolean {
-  const isInit = initContainers(pod).includes(container);
-  const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
-  if (policy === 'Always') return !(isInit && !isSidecar(container) && last.ended?.exitCode === 0);
-  return policy === 'OnFailure' && last.ended?.exitCode !== 0;
 }
 
 function hasFinished(pod: Pod, view: PodView): boolean {

@@ -1,10 +1,14 @@
 /** Lifecycle hooks of containers: postStart after the start, preStop before the stop signal. */
 
-import type { Container, LifecycleHandler, Pod } from '../../api/generated/types.ts';
+import type { Container, HTTPGetAction, LifecycleHandler, Pod } from '../../api/generated/types.ts';
+import { describe } from '../../log/log.ts';
 import { sleep } from '../../wait/clock.ts';
 import type { NodeContext } from '../node-context.ts';
 import { check } from '../probes/check.ts';
+import { httpHook } from '../probes/http-check.ts';
+import type { CheckTarget } from '../probes/target.ts';
 import { sandboxId } from './labels.ts';
+import { fieldOf } from './records.ts';
 
 export interface HookTarget {
   readonly pod: Pod;
@@ -40,12 +44,15 @@ export async function preStop(
   signal.throwIfAborted();
   if (why === undefined) return;
   const { pod, container } = target;
-  const message = `PreStopHook failed: ${why}`;
+  // What the hook has answered may be a secret: it is for the log alone.
+  context.log.info('A preStop hook failed', { container: container.name, why });
+  const message = 'PreStopHook failed';
   context.events.record(pod, {
     type: 'Warning',
     reason: 'FailedPreStopHook',
     message,
     container: container.name,
+    field: fieldOf(pod, container.name),
   });
 }
 
@@ -68,6 +75,23 @@ async function runHook(
     .find((one) => one.id === sandboxId(pod.metadata.uid));
   const host = (pod.spec.hostNetwork ? context.node.hostIps[0] : sandbox?.ip) ?? '127.0.0.1';
   const target = { engine: context.engine, containerId: id, container, host, signal };
+  if (handler.httpGet) return runHttpHook(target, handler.httpGet, timeoutMs);
+  if (!handler.exec) return 'invalid handler: only exec, httpGet and sleep can be run';
   const { isOk, message } = await check(target, handler, timeoutMs);
   return isOk ? undefined : message;
+}
+
+async function runHttpHook(
+  target: CheckTarget,
+  get: HTTPGetAction,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const signal = target.signal ? AbortSignal.any([timeout, target.signal]) : timeout;
+  try {
+    await httpHook(target, get, signal);
+    return undefined;
+  } catch (error) {
+    return describe(error);
+  }
 }

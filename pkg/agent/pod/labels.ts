@@ -13,6 +13,8 @@ export const POD_UID = 'io.kubernetes.pod.uid';
 export const CONTAINER_NAME = 'io.kubernetes.container.name';
 export const ATTEMPT = 'io.kubernetes.container.restartCount';
 export const HASH = 'io.kubernetes.container.hash';
+/** How often all containers of the pod had been restarted together when this one was made. */
+export const EPOCH = 'mini.pod.epoch';
 
 export function podLabels(pod: Pod): Labels {
   return {
@@ -22,12 +24,17 @@ export function podLabels(pod: Pod): Labels {
   };
 }
 
-export function containerLabels(pod: Pod, container: Container, attempt: number): Labels {
+export function containerLabels(
+  pod: Pod,
+  container: Container,
+  { attempt, epoch = 0 }: { readonly attempt: number; readonly epoch?: number },
+): Labels {
   return {
     ...podLabels(pod),
     [CONTAINER_NAME]: container.name,
     [ATTEMPT]: String(attempt),
     [HASH]: containerHash(container),
+    ...(epoch > 0 ? { [EPOCH]: String(epoch) } : {}),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Pod } from '../../api/generated/types.ts';
 import type { NodeEvents } from '../events.ts';
-import { ephemeralRefusal, notEnforcedIn, unsupportedIn } from './unsupported.ts';
+import { notEnforcedIn, unsupportedIn } from './unsupported.ts';
 
 export class Notices {
   readonly #events: NodeEvents;
@@ -15,8 +15,6 @@ export class Notices {
   /** Why the pod may not run here; undefined when it may. */
   check(pod: Pod): string | undefined {
     for (const message of notEnforcedIn(pod)) this.#tell(pod, 'NotEnforced', message);
-    for (const container of pod.spec.ephemeralContainers ?? [])
-      this.#tell(pod, 'Failed', `Error: ${ephemeralRefusal(container)}`);
     const reasons = unsupportedIn(pod);
     for (const message of reasons) this.#tell(pod, 'FailedValidation', message);
     return reasons.length === 0 ? undefined : reasons.join('; ');

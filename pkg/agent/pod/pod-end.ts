@@ -3,6 +3,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod } from '../../api/generated/types.ts';
+import { sleep } from '../../wait/clock.ts';
 import type { NodeContext } from '../node-context.ts';
 import { orAborted } from '../or-aborted.ts';
 import { containerLogs, podLogs } from '../paths.ts';
@@ -13,6 +14,7 @@ import { ATTEMPT, CONTAINER_NAME, sandboxId } from './labels.ts';
 import {
   allContainers,
   type ContainerRecord,
+  fieldOf,
   initContainers,
   isSidecar,
   type PodView,
@@ -26,6 +28,13 @@ const MIN_GRACE_SECONDS = 1;
 /** How many ended runs of a container are kept beside the newest: `logs --previous` and lastState need one. */
 const KEPT_RUNS = 1;
 
+export interface StopOptions {
+  /** The API has forgotten the pod. */
+  readonly isGone?: boolean;
+  /** Instead of the pod's own. */
+  readonly graceSeconds?: number;
+}
+
 interface Running {
   readonly container: Container;
   readonly id: string;
@@ -35,6 +44,8 @@ export class PodEnd {
   readonly #context: NodeContext;
   /** Grace of the stop under way. */
   #graceSeconds: number | undefined;
+  /** Containers that have been asked to stop. */
+  readonly #asked = new Set<string>();
   readonly #closing = new AbortController();
 
   constructor(context: NodeContext) {
@@ -52,7 +63,10 @@ export class PodEnd {
     if (this.#graceSeconds === undefined || graceSeconds >= this.#graceSeconds) return;
     this.#graceSeconds = graceSeconds;
     const { engine, log } = this.#context;
+    const isForced = graceSeconds <= MIN_GRACE_SECONDS;
     for (const { id } of runningOf(pod, view)) {
+      // The others wait for their turn and take what is left of the grace then.
+      if (!isForced && !this.#asked.has(id)) continue;
       engine.stopContainer(id, graceSeconds * 1000).catch((error: unknown) => {
         if (this.#closing.signal.aborted) return;
         log.warn('Could not stop a container sooner', { container: id, error });
@@ -60,18 +74,30 @@ export class PodEnd {
     }
   }
 
-  /** Main containers together, then sidecars, the last one first. Resolves when all have ended. */
-  async stopAll(pod: Pod, view: PodView, { isGone = false } = {}): Promise<void> {
-    this.#graceSeconds = isGone ? MIN_GRACE_SECONDS : graceOf(pod);
+  /**
+   * Main containers together, then sidecars, the last one first; all preStop hooks begin at once. One grace period is
+   * for all. Resolves when all have ended.
+   */
+  async stopAll(
+    pod: Pod,
+    view: PodView,
+    { isGone, graceSeconds }: StopOptions = {},
+  ): Promise<void> {
+    this.#graceSeconds = isGone ? MIN_GRACE_SECONDS : (graceSeconds ?? graceOf(pod));
     const running = runningOf(pod, view);
     const sidecars = running.filter(
       ({ container }) => initContainers(pod).includes(container) && isSidecar(container),
     );
     const others = running.filter((one) => !sidecars.includes(one));
     try {
-      await Promise.all(others.map((one) => this.#stop(pod, one)));
-      for (const one of sidecars.reverse()) await this.#stop(pod, one);
+      const stops = others.map((one) => this.#stop(pod, one));
+      for (const one of sidecars.toReversed()) {
+        const turn = Promise.allSettled([...stops]);
+        stops.push(this.#stop(pod, one, turn));
+      }
+      await Promise.all(stops);
     } finally {
+      this.#asked.clear();
       this.#graceSeconds = undefined;
     }
   }
@@ -79,7 +105,7 @@ export class PodEnd {
   /** Stops one container that will be started again. */
   async killOne(
     pod: Pod,
-    { container, id, why }: Action & { readonly kind: 'kill' },
+    { container, id, why, probe, isHard }: Action & { readonly kind: 'kill' },
   ): Promise<void> {
     const { events } = this.#context;
     events.record(pod, {
@@ -87,10 +113,15 @@ export class PodEnd {
       reason: 'Killing',
       message: why,
       container: container.name,
+      field: fieldOf(pod, container.name),
     });
-    const probe = container.livenessProbe?.terminationGracePeriodSeconds;
-    const graceSeconds = probe ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    await this.#stopAfterHook({ pod, container, id }, graceSeconds);
+    if (isHard) {
+      const { signal } = this.#closing;
+      return orAborted(this.#context.engine.stopContainer(id, MIN_GRACE_SECONDS * 1000), signal);
+    }
+    const own = probe?.terminationGracePeriodSeconds;
+    const graceSeconds = own ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    await this.#stopAfterHook({ pod, container, id }, () => graceSeconds);
   }
 
   /** Removes the runs of a container that nobody can ask for any more, with their logs. */
@@ -127,31 +158,55 @@ export class PodEnd {
     await rm(podLogs(paths, pod), { recursive: true, force: true });
   }
 
-  async #stop(pod: Pod, { container, id }: Running): Promise<void> {
+  async #stop(pod: Pod, { container, id }: Running, turn?: Promise<unknown>): Promise<void> {
     const message = `Stopping container ${container.name}`;
     const details = {
       type: 'Normal',
       reason: 'Killing',
       message,
       container: container.name,
+      field: fieldOf(pod, container.name),
     } as const;
     this.#context.events.record(pod, details);
-    await this.#stopAfterHook({ pod, container, id }, this.#graceSeconds ?? MIN_GRACE_SECONDS);
+    const grace = () => this.#graceSeconds ?? MIN_GRACE_SECONDS;
+    await this.#stopAfterHook({ pod, container, id }, grace, turn);
   }
 
-  /** The hook's time counts as grace; what is left of it, and at least MIN_GRACE_SECONDS, the container has. */
-  async #stopAfterHook(target: HookTarget, graceSeconds: number): Promise<void> {
+  /**
+   * The hook's time, and the time until it is the container's turn, count as grace; what is left of it, and at least
+   * MIN_GRACE_SECONDS, the container has.
+   */
+  async #stopAfterHook(
+    target: HookTarget,
+    graceSeconds: () => number,
+    turn?: Promise<unknown>,
+  ): Promise<void> {
     const { engine, clock } = this.#context;
     const { signal } = this.#closing;
     signal.throwIfAborted();
     const hasHook = target.container.lifecycle?.preStop !== undefined;
-    let graceMs = graceSeconds * 1000;
+    const startMs = clock.now();
     if (hasHook && engine.getContainer(target.id)?.status === 'running') {
-      const startMs = clock.now();
-      await preStop(this.#context, { ...target, graceMs }, signal);
-      graceMs = Math.max(graceMs - (clock.now() - startMs), MIN_GRACE_SECONDS * 1000);
+      await preStop(this.#context, { ...target, graceMs: graceSeconds() * 1000 }, signal);
     }
+    const leftMs = () => graceSeconds() * 1000 - (clock.now() - startMs);
+    if (turn !== undefined) await this.#wait(turn, Math.max(leftMs(), 0));
+    this.#asked.add(target.id);
+    const hasWaited = hasHook || turn !== undefined;
+    const graceMs = hasWaited
+      ? Math.max(leftMs(), MIN_GRACE_SECONDS * 1000)
+      : graceSeconds() * 1000;
     await orAborted(engine.stopContainer(target.id, graceMs), signal);
+  }
+
+  /** Until it is done, and at most so long. */
+  async #wait(turn: Promise<unknown>, timeoutMs: number): Promise<void> {
+    const done = new AbortController();
+    const signal = AbortSignal.any([done.signal, this.#closing.signal]);
+    const timeout = sleep(timeoutMs, signal, this.#context.clock).catch(() => undefined);
+    await Promise.race([turn, timeout]);
+    done.abort();
+    this.#closing.signal.throwIfAborted();
   }
 }
 

@@ -11,7 +11,7 @@ import { Holds } from './holds.ts';
 import { podLabels, sandboxId } from './labels.ts';
 import type { PodEnd } from './pod-end.ts';
 import { hostnameOf } from './pod-files.ts';
-import { allContainers, type ContainerRecord, type PodView } from './records.ts';
+import { allContainers, type ContainerRecord, fieldOf, type PodView } from './records.ts';
 import { RunError, runContainer, startContainer } from './start-container.ts';
 import { StartError } from './start-error.ts';
 
@@ -121,9 +121,10 @@ export class PodStart {
       if (action.kind === 'resume') {
         return await runContainer(context, { pod, container, id: action.id }, signal);
       }
-      const { attempt } = action;
+      const { attempt, epoch } = action;
       const volumes = this.#volumes ?? new Map<string, string>();
-      await startContainer(context, { pod, container, attempt, sandbox, volumes }, signal);
+      const request = { pod, container, attempt, epoch, sandbox, volumes };
+      await startContainer(context, request, signal);
       this.#holds.started(container.name, attempt, context.clock.now());
       await end.prune(pod, container);
     } catch (error) {
@@ -159,6 +160,7 @@ export class PodStart {
           reason: why,
           message: text,
           container: name,
+          field: fieldOf(pod, name),
         });
       if (reason === 'ImagePullBackOff') {
         record('Normal', 'BackOff', message.replace(/: ErrImagePull.*/s, ''));

@@ -3,13 +3,12 @@
  * The decisions (decide.ts) and the status (status.ts) are functions of this and the API object.
  */
 
-import type { Container, Pod } from '../../api/generated/types.ts';
+import type { Container, EphemeralContainer, Pod } from '../../api/generated/types.ts';
 import type { ContainerInfo, SandboxInfo } from '../../engine/engine.ts';
-import { ATTEMPT, CONTAINER_NAME, HASH } from './labels.ts';
+import { ATTEMPT, CONTAINER_NAME, EPOCH, HASH } from './labels.ts';
 
 interface Ended {
   readonly exitCode: number;
-  readonly signal?: number;
   /** Completed, Error, OOMKilled, StartError or ContainerStatusUnknown. */
   readonly reason: string;
   readonly message?: string;
@@ -22,6 +21,8 @@ export interface ContainerRecord {
   readonly name: string;
   /** 0 for the first run; equals restartCount while it is the newest. */
   readonly attempt: number;
+  /** See restart-policy.ts. */
+  readonly epoch: number;
   readonly hash: string;
   readonly status: 'created' | 'running' | 'exited';
   readonly image: string;
@@ -68,6 +69,7 @@ function recordOf(info: ContainerInfo, hints: Hints): ContainerRecord {
     id: info.id,
     name: info.labels[CONTAINER_NAME] ?? '',
     attempt: Number(info.labels[ATTEMPT] ?? 0),
+    epoch: Number(info.labels[EPOCH] ?? 0),
     hash: info.labels[HASH] ?? '',
     status: hasEnded ? 'exited' : info.status === 'paused' ? 'running' : info.status,
     image: info.image,
@@ -102,7 +104,6 @@ function endedOf(info: ContainerInfo, startError: string | undefined, hints: Hin
   const message = hints.message(info.id);
   return {
     exitCode: exit.exitCode,
-    ...(exit.signal === undefined ? {} : { signal: exit.signal }),
     reason: exit.isOomKilled ? 'OOMKilled' : exit.exitCode === 0 ? 'Completed' : 'Error',
     ...(message ? { message } : {}),
     startedAt: exit.startedAt,
@@ -128,7 +129,19 @@ export function mainContainers(pod: Pod): readonly Container[] {
   return pod.spec?.containers ?? [];
 }
 
-/** Init containers first, then the main ones: every container that the agent runs for the pod. */
+/** Those that were added to the pod while it ran, for debugging. */
+export function ephemeralContainers(pod: Pod): readonly EphemeralContainer[] {
+  return pod.spec?.ephemeralContainers ?? [];
+}
+
+/** Init, main, ephemeral: every container that the agent runs for the pod. */
 export function allContainers(pod: Pod): readonly Container[] {
-  return [...initContainers(pod), ...mainContainers(pod)];
+  return [...initContainers(pod), ...mainContainers(pod), ...ephemeralContainers(pod)];
+}
+
+/** The field of the pod's spec that has the container of this name. */
+export function fieldOf(pod: Pod, name: string) {
+  const isIn = (list: readonly Container[]) => list.some((one) => one.name === name);
+  if (isIn(initContainers(pod))) return 'initContainers';
+  return isIn(ephemeralContainers(pod)) ? 'ephemeralContainers' : 'containers';
 }

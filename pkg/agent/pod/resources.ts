@@ -3,7 +3,7 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
 import { bytes, cpuMilli } from '../../api/quantity.ts';
 import type { Resources } from '../../engine/engine.ts';
-import { allContainers } from './records.ts';
+import { initContainers, mainContainers } from './records.ts';
 
 const CPU_PERIOD_US = 100_000;
 /** The kernel refuses a smaller quota. */
@@ -37,7 +37,7 @@ const QOS_RESOURCES = ['cpu', 'memory'] as const;
 
 /** Guaranteed = every container limits cpu and memory and asks for just that; BestEffort = none asks for any. */
 export function qosClass(pod: Pod): QosClass {
-  const containers = allContainers(pod);
+  const containers = [...initContainers(pod), ...mainContainers(pod)];
   const amounts = containers.flatMap(({ resources }) =>
     QOS_RESOURCES.map((name) => ({
       limit: resources?.limits?.[name],

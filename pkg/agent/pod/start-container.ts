@@ -13,15 +13,17 @@ import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
 import { type HookTarget, postStart } from './hooks.ts';
 import { ensureImage } from './images.ts';
+import { CONTAINER_NAME } from './labels.ts';
 import { hostnameOf, writePodFiles } from './pod-files.ts';
-import { initContainers } from './records.ts';
+import { ephemeralContainers, fieldOf } from './records.ts';
 import { cgroupParent, containerResources, oomScoreAdj } from './resources.ts';
-import { StartError } from './start-error.ts';
+import { ConfigError, StartError } from './start-error.ts';
 
 export interface StartRequest {
   readonly pod: Pod;
   readonly container: Container;
   readonly attempt: number;
+  readonly epoch: number;
   readonly sandbox: SandboxInfo;
   /** Host path of each volume by name. */
   readonly volumes: ReadonlyMap<string, string>;
@@ -86,16 +88,18 @@ export async function runContainer(
   record('Normal', 'Started', `Started container ${container.name}`);
   const why = await postStart(context, target, signal);
   if (why === undefined) return;
-  record('Warning', 'FailedPostStartHook', `PostStartHook failed: ${why}`);
+  // What the hook has answered may be a secret: it is for the log alone.
+  context.log.info('A postStart hook failed', { container: container.name, why });
+  record('Warning', 'FailedPostStartHook', 'PostStartHook failed');
   const graceSeconds = pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   record('Normal', 'Killing', 'FailedPostStartHook');
   await context.engine.stopContainer(id, graceSeconds * 1000);
 }
 
 function recorder({ events }: NodeContext, pod: Pod, container: Container) {
-  const isInit = initContainers(pod).includes(container);
+  const field = fieldOf(pod, container.name);
   return (type: 'Normal' | 'Warning', reason: string, message: string) =>
-    events.record(pod, { type, reason, message, container: container.name, isInit });
+    events.record(pod, { type, reason, message, container: container.name, field });
 }
 
 async function bringImage(
@@ -130,7 +134,8 @@ async function configOf(
   { request, image }: { readonly request: StartRequest; readonly image: Image },
   signal: AbortSignal,
 ): Promise<ContainerConfig> {
-  const { pod, container, attempt, sandbox, volumes } = request;
+  const { pod, container, attempt, epoch, sandbox, volumes } = request;
+  const pidOfContainer = targetOf(context, request);
   const { paths, node, dns, cgroupRoot, memoryCapacityBytes } = context;
   const podIps = pod.spec.hostNetwork ? node.hostIps : sandbox.ip ? [sandbox.ip] : [];
   const env = await containerEnv(container, {
@@ -156,6 +161,8 @@ async function configOf(
     pod,
     container,
     attempt,
+    epoch,
+    ...(pidOfContainer === undefined ? {} : { pidOfContainer }),
     image,
     env: withHostname(env, pod, dns.clusterDomain),
     mounts,
@@ -164,6 +171,21 @@ async function configOf(
     cgroupParent: cgroupParent(cgroupRoot, pod),
     logPath: log,
   });
+}
+
+/** The container whose processes an ephemeral one is to see. Throws a ConfigError when it does not run. */
+function targetOf({ engine }: NodeContext, { pod, container, sandbox }: StartRequest) {
+  const ephemeral = ephemeralContainers(pod).find(({ name }) => name === container.name);
+  const target = ephemeral?.targetContainerName;
+  if (!target) return undefined;
+  const found = engine
+    .listContainers()
+    .filter(
+      ({ sandboxId, labels }) => sandboxId === sandbox.id && labels[CONTAINER_NAME] === target,
+    )
+    .find(({ status }) => status === 'running');
+  if (!found) throw new ConfigError(`unable to find target container ${target}`);
+  return found.id;
 }
 
 /** Every container is told its host name, as container runtimes do. */

@@ -7,6 +7,7 @@ import type {
   Container,
   ContainerState,
   ContainerStatus,
+  EphemeralContainer,
   Pod,
   PodStatus,
 } from '../../api/generated/types.ts';
@@ -14,6 +15,7 @@ import { conditionsOf } from './conditions.ts';
 import type { Waiting } from './decide.ts';
 import {
   type ContainerRecord,
+  ephemeralContainers,
   initContainers,
   isSidecar,
   mainContainers,
@@ -21,7 +23,8 @@ import {
   type PodView,
 } from './records.ts';
 import { qosClass } from './resources.ts';
-import { ephemeralRefusal } from './unsupported.ts';
+import { isRestartingAll, mayRestartAll } from './restart-policy.ts';
+import { withShortMessages } from './termination-messages.ts';
 
 export interface StatusFacts {
   readonly pod: Pod;
@@ -49,6 +52,9 @@ export function statusOf(facts: StatusFacts): PodStatus {
     containerStatus(facts, c, old.initContainerStatuses),
   );
   const mains = mainContainers(pod).map((c) => containerStatus(facts, c, old.containerStatuses));
+  const ephemerals = ephemeralContainers(pod).map((c) =>
+    ephemeralStatus(facts, c, old.ephemeralContainerStatuses),
+  );
   const phase = phaseOf(facts, inits, mains);
   const base: PodStatus = {
     ...old,
@@ -60,28 +66,22 @@ export function statusOf(facts: StatusFacts): PodStatus {
     ...addresses(facts),
     containerStatuses: mains,
     ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
-    ...ephemeralStatuses(pod),
+    ...(ephemerals.length > 0 ? { ephemeralContainerStatuses: ephemerals } : {}),
   };
   const hasNetwork = view.sandbox?.isReady === true;
-  return { ...base, conditions: conditionsOf({ pod, status: base, hasNetwork, nowMs }) };
+  const isRestarting = mayRestartAll(pod) ? isRestartingAll(pod, view) : undefined;
+  const conditions = conditionsOf({ pod, status: base, hasNetwork, isRestarting, nowMs });
+  return withShortMessages({ ...base, conditions });
 }
 
-/** They are refused, in words: see unsupported.ts. */
-function ephemeralStatuses({ spec }: Pod): Partial<PodStatus> {
-  const containers = spec.ephemeralContainers ?? [];
-  if (containers.length === 0) return {};
-  const reason = 'CreateContainerConfigError';
-  return {
-    ephemeralContainerStatuses: containers.map((container) => ({
-      name: container.name,
-      state: { waiting: { reason, message: ephemeralRefusal(container) } },
-      lastState: {},
-      ready: false,
-      restartCount: 0,
-      image: container.image ?? '',
-      imageID: '',
-    })),
-  };
+/** Neither ready nor started are anything that it could be. */
+function ephemeralStatus(
+  facts: StatusFacts,
+  container: EphemeralContainer,
+  olds: readonly ContainerStatus[] | undefined,
+): ContainerStatus {
+  const { started: _started, ...status } = containerStatus(facts, container, olds);
+  return { ...status, ready: false };
 }
 
 function addresses({ pod, view, hostIps }: StatusFacts): Partial<PodStatus> {
@@ -119,7 +119,13 @@ function containerStatus(
     imageID: last.imageId,
     containerID: `${CONTAINER_ID_PREFIX}${last.id}`,
     started: isRunning && (isInit || facts.isStarted(last.id)),
+    ...stopSignalOf(container),
   };
+}
+
+/** The one that the pod names; that of the image is not told. */
+function stopSignalOf({ lifecycle }: Container): Pick<ContainerStatus, 'stopSignal'> {
+  return lifecycle?.stopSignal ? { stopSignal: lifecycle.stopSignal } : {};
 }
 
 interface WithoutRecord {
@@ -186,7 +192,6 @@ function terminated(record: ContainerRecord): ContainerState {
     terminated: {
       exitCode: end.exitCode,
       reason: end.reason,
-      ...(end.signal === undefined ? {} : { signal: end.signal }),
       ...(end.message ? { message: end.message } : {}),
       startedAt: seconds(end.startedAt),
       finishedAt: seconds(end.finishedAt),

@@ -6,7 +6,6 @@
 
 import type {
   Container,
-  EphemeralContainer,
   Pod,
   PodSpec,
   SecurityContext,
@@ -134,11 +133,6 @@ const CONTAINER: readonly Row<Container>[] = [
     isUsed: ({ resources }) => (resources?.claims ?? []).length > 0,
   },
   {
-    field: 'restartPolicyRules',
-    why: 'this node knows the restart policy alone',
-    isUsed: ({ restartPolicyRules = [] }) => restartPolicyRules.length > 0,
-  },
-  {
     field: 'env.valueFrom.fileKeyRef',
     why: 'this node reads no environment from files',
     isUsed: ({ env = [] }) => env.some(({ valueFrom }) => valueFrom?.fileKeyRef !== undefined),
@@ -180,11 +174,6 @@ export function unsupportedIn(pod: Pod): readonly string[] {
       ];
     }),
   ];
-}
-
-/** Why an ephemeral container of the pod does not start. */
-export function ephemeralRefusal({ name }: EphemeralContainer): string {
-  return `ephemeral container "${name}" is not supported by this node: containers cannot be added to a running pod`;
 }
 
 function found<T>(

@@ -203,9 +203,10 @@ export class PodWorker {
 
   /** Deletion: stop, write how it ended, give everything back, then let the API forget the pod. */
   async #terminate(): Promise<void> {
-    this.#probes.close();
+    this.#probes.endLiveness();
     this.#publish(false);
     await this.#end.stopAll(this.pod, this.#view());
+    this.#probes.close();
     this.#publish(true);
     await this.#writer.flush();
     await this.#release();

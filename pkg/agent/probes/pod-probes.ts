@@ -5,8 +5,10 @@
 
 import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated/types.ts';
 import type { NodeContext } from '../node-context.ts';
+import type { Unhealthy } from '../pod/decide.ts';
 import {
   type ContainerRecord,
+  fieldOf,
   initContainers,
   isSidecar,
   mainContainers,
@@ -42,6 +44,7 @@ export class PodProbes {
   readonly #options: PodProbesOptions;
   readonly #entries = new Map<string, Entry>();
   #isClosed = false;
+  #isEnding = false;
 
   constructor(options: PodProbesOptions) {
     this.#options = options;
@@ -85,17 +88,25 @@ export class PodProbes {
   }
 
   /** Why the container must be killed. */
-  unhealthy(id: string): string | undefined {
+  unhealthy(id: string): Unhealthy | undefined {
     const entry = this.#entries.get(id);
     if (!entry) return undefined;
-    const { name } = entry.container;
-    const failed =
-      entry.startup?.verdict === false
-        ? 'startup'
-        : entry.liveness?.verdict === false
-          ? 'liveness'
-          : undefined;
-    return failed && `Container ${name} failed ${failed} probe, will be restarted`;
+    const { name, startupProbe, livenessProbe } = entry.container;
+    const told = (kind: string) => `Container ${name} failed ${kind} probe, will be restarted`;
+    if (startupProbe && entry.startup?.verdict === false)
+      return { why: told('startup'), probe: startupProbe };
+    if (livenessProbe && entry.liveness?.verdict === false)
+      return { why: told('liveness'), probe: livenessProbe };
+    return undefined;
+  }
+
+  /** The pod ends: only readiness is still asked for. */
+  endLiveness(): void {
+    this.#isEnding = true;
+    for (const { startup, liveness } of this.#entries.values()) {
+      startup?.close();
+      liveness?.close();
+    }
   }
 
   close(): void {
@@ -105,6 +116,7 @@ export class PodProbes {
   }
 
   #begin(pod: Pod, entry: Entry, host: string): void {
+    if (this.#isEnding) return;
     const { container, record } = entry;
     if (container.startupProbe && !entry.startup && !entry.before?.started) {
       entry.startup = this.#worker(pod, entry, {
@@ -138,21 +150,18 @@ export class PodProbes {
   ): ProbeWorker {
     const { context, onResult } = this.#options;
     const target = { engine: context.engine, containerId: record.id, container, host };
+    const { name } = container;
+    const field = fieldOf(pod, name);
+    const tell = (reason: string, message: string) =>
+      context.events.record(pod, { type: 'Warning', reason, message, container: name, field });
     return new ProbeWorker({
       probe,
       clock: context.clock,
       startedAtMs: Date.parse(record.startedAt ?? '') || context.clock.now(),
       initial: kind === 'liveness' ? true : undefined,
       check: (one, timeoutMs) => check(target, one, timeoutMs),
-      onFailure: (message) => {
-        const text = `${TITLES[kind]} probe failed: ${message}`;
-        context.events.record(pod, {
-          type: 'Warning',
-          reason: 'Unhealthy',
-          message: text,
-          container: container.name,
-        });
-      },
+      onFailure: (message) => tell('Unhealthy', `${TITLES[kind]} probe failed: ${message}`),
+      onWarning: (message) => tell('ProbeWarning', `${TITLES[kind]} probe warning: ${message}`),
       onVerdict: onResult,
     });
   }

@@ -2,7 +2,7 @@
 
 import type { Probe } from '../../api/generated/types.ts';
 import type { Clock } from '../../wait/clock.ts';
-import type { CheckResult } from './check.ts';
+import type { CheckResult } from './target.ts';
 
 export interface ProbeWorkerOptions {
   readonly probe: Probe;
@@ -13,6 +13,7 @@ export interface ProbeWorkerOptions {
   check(probe: Probe, timeoutMs: number): Promise<CheckResult>;
   /** Called after each failed check with its message, and whether the threshold is reached. */
   onFailure(message: string): void;
+  onWarning(message: string): void;
   /** Called when the verdict changes. */
   onVerdict(): void;
 }
@@ -48,9 +49,10 @@ export class ProbeWorker {
 
   async #run(): Promise<void> {
     const { probe, clock, check } = this.#options;
-    const { isOk, message } = await check(probe, (probe.timeoutSeconds ?? 1) * 1000);
+    const { isOk, message, warning } = await check(probe, (probe.timeoutSeconds ?? 1) * 1000);
     if (this.#isClosed) return;
     if (!isOk) this.#options.onFailure(message);
+    if (warning !== undefined) this.#options.onWarning(warning);
     this.#count(isOk);
     const periodMs = (probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
     if (!this.#isClosed) this.#cancel = clock.after(periodMs, () => void this.#run());

@@ -25,6 +25,7 @@ import type {
 import { configKey, dnsLabel, dnsSubdomain, envName, portName, portNumber } from '../names.ts';
 import { lifecycleCauses, probeCauses } from './probe-validation.ts';
 import { resourceCauses } from './quantity-validation.ts';
+import { ruleCauses } from './restart-rule-validation.ts';
 
 /** What a container's checks need to know of its pod. */
 export interface ContainerContext {
@@ -89,6 +90,7 @@ export function validateContainer(
       'File',
     ]),
     ...oneOf(`${path}.restartPolicy`, restartPolicy, ['Always', 'Never', 'OnFailure']),
+    ...ruleCauses(container, path),
     ...securityCauses(container.securityContext, `${path}.securityContext`),
   ];
 }

@@ -149,7 +149,11 @@ suite('agent: probes and hooks', ({ test, cleanup }) => {
     node.engine.onExec = () => undefined;
     const readinessProbe = { ...FAST, exec: { command: ['hang'] } };
     await node.createPod('hung', { containers: [{ readinessProbe }] });
-    await node.whenTold('hung', 'Unhealthy', /^Readiness probe failed: timed out after 1s$/);
+    await node.whenTold(
+      'hung',
+      'Unhealthy',
+      /^Readiness probe failed: command timed out: "hang" timed out after 1s$/,
+    );
   });
 
   test('postStart runs in the container, and one that fails ends it', async () => {

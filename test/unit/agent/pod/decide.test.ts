@@ -52,6 +52,7 @@ function record(name: string, state: State, attempt: number): ContainerRecord {
     id: `${name}${attempt}`,
     name,
     attempt,
+    epoch: 0,
     hash: containerHash(container(name)),
     image: 'i',
     imageId: 'x',
@@ -158,7 +159,10 @@ suite('agent: decide', ({ test }) => {
   test('a changed image and a failed probe kill the container', () => {
     const changed = { containers: [container('a', { image: 'other' })] };
     assert.equal(told(plan(changed, viewOf({ a: 'running' }))), ['kill:a']);
-    assert.equal(told(plan({}, viewOf({ a: 'running' }), { unhealthy: () => 'ill' })), ['kill:a']);
+    assert.equal(
+      told(plan({}, viewOf({ a: 'running' }), { unhealthy: () => ({ why: 'ill', probe: {} }) })),
+      ['kill:a'],
+    );
   });
 
   test('a hold keeps a container waiting and says until when', () => {

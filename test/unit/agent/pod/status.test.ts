@@ -33,6 +33,7 @@ function run(name: string, attempt: number, exitCode?: number): ContainerRecord 
     id: `${name}${attempt}`,
     name,
     attempt,
+    epoch: 0,
     hash: '',
     image: 'i',
     imageId: 'sha256:1',

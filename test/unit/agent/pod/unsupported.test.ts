@@ -55,7 +55,6 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
     /recursiveReadOnly/,
   ],
   [withContainer({ resources: { claims: [{ name: 'gpu' }] } }), /resources.claims/],
-  [withContainer({ restartPolicyRules: [{ action: 'Restart' }] }), /restartPolicyRules/],
   [
     withContainer({
       env: [{ name: 'A', valueFrom: { fileKeyRef: { key: 'k', path: 'p', volumeName: 'v' } } }],

@@ -1,0 +1,31 @@
+/** What a probe or a lifecycle hook is pointed at, and what comes of it. */
+
+import type { Container } from '../../api/generated/types.ts';
+import type { Engine } from '../../engine/engine.ts';
+
+export interface CheckTarget {
+  readonly engine: Engine;
+  readonly containerId: string;
+  readonly container: Container;
+  /** Address of the pod. */
+  readonly host: string;
+  /** Gives the check up: it has failed. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CheckResult {
+  readonly isOk: boolean;
+  readonly message: string;
+  /** It has passed, but not as whoever wrote the probe may think. */
+  readonly warning?: string;
+}
+
+/** A port by number, or by the name the container gave it. Throws when it has no such port. */
+export function portOf(container: Container, port: string | number): number {
+  const number = Number(port);
+  if (Number.isInteger(number)) return number;
+  const named = container.ports?.find(({ name }) => name === port)?.containerPort;
+  if (named === undefined)
+    throw new Error(`couldn't find port: ${JSON.stringify(port)} in container`);
+  return named;
+}
