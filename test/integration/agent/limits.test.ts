@@ -6,6 +6,7 @@ import { suite } from '../../harness/suite.ts';
 import { startTestNode } from './test-node.ts';
 
 const isRunning = ({ status }: Pod) => status?.phase === 'Running';
+const first = ({ status }: Pod) => status?.containerStatuses?.[0];
 
 suite('agent: deadlines and refusals', ({ test, cleanup }) => {
   const start = async () => {
@@ -76,25 +77,80 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     assert.match(message, /RuntimeDefault is not enforced/);
   });
 
-  test('an ephemeral container waits and says why', async () => {
+  test('an ephemeral container runs once, beside the process of its target', async () => {
     const node = await start();
     await node.createPod('debugged');
     const running = await node.podWhen('debugged', isRunning);
-    const ephemeralContainers = [{ name: 'debugger', image: 'known:1' }];
+    const ephemeralContainers = [{ name: 'debugger', image: 'known:1', targetContainerName: 'c0' }];
     await node.client.patch(
       'pods',
       { namespace: 'default', name: 'debugged' },
       { spec: { ephemeralContainers } },
       { type: 'strategic', subresource: 'ephemeralcontainers' },
     );
+    const ephemeral = ({ status }: Pod) => status?.ephemeralContainerStatuses?.[0];
     const pod = await node.podWhen(
       'debugged',
-      ({ status }) => status?.ephemeralContainerStatuses !== undefined,
+      (one) => ephemeral(one)?.state?.running !== undefined,
     );
-    const [status] = pod.status?.ephemeralContainerStatuses ?? [];
-    assert.is(status?.state?.waiting?.reason, 'CreateContainerConfigError');
-    assert.match(status?.state?.waiting?.message ?? '', /"debugger" is not supported/);
+    assert.equal([ephemeral(pod)?.ready, ephemeral(pod)?.started], [false, undefined]);
     assert.equal(pod.status?.containerStatuses, running.status?.containerStatuses);
-    await eventOf(node, 'debugged', 'Failed');
+    const id = ephemeral(pod)?.containerID?.replace('mini://', '') ?? '';
+    const target = first(pod)?.containerID?.replace('mini://', '');
+    assert.is(node.engine.configs.get(id)?.security.pidOfContainer, target);
+    node.engine.exit(id, 1);
+    await node.podWhen('debugged', (one) => ephemeral(one)?.state?.terminated?.exitCode === 1);
+    node.engine.exit(target ?? '', 1);
+    const later = await node.podWhen('debugged', (one) => first(one)?.restartCount === 1);
+    assert.is(ephemeral(later)?.state?.terminated?.exitCode, 1);
+    assert.is(ephemeral(later)?.restartCount, 0);
+    await node.restart();
+    const lost = [
+      { name: 'debugger', image: 'known:1', targetContainerName: 'c0' },
+      { name: 'lost', image: 'nosuch:1', imagePullPolicy: 'Never' },
+    ];
+    await node.client.patch(
+      'pods',
+      { namespace: 'default', name: 'debugged' },
+      { spec: { ephemeralContainers: lost } },
+      { type: 'strategic', subresource: 'ephemeralcontainers' },
+    );
+    const waiting = ({ status }: Pod) =>
+      status?.ephemeralContainerStatuses?.[1]?.state?.waiting?.reason;
+    await node.podWhen('debugged', (one) => waiting(one) === 'ErrImageNeverPull');
+    assert.is(ephemeral(await node.podWhen('debugged', isRunning))?.restartCount, 0);
+  });
+
+  test('a rule restarts all containers of a pod, init containers first, without hooks', async () => {
+    const node = await start();
+    const exitCodes = { operator: 'In', values: [42] };
+    const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes }];
+    const lifecycle = { preStop: { exec: { command: ['never'] } } };
+    let hooks = 0;
+    node.engine.onExec = (_options, session) => {
+      hooks += 1;
+      session.exit(0);
+    };
+    await node.createPod('together', {
+      containers: [{ restartPolicy: 'Never', restartPolicyRules }, { lifecycle }],
+      spec: {
+        restartPolicy: 'Never',
+        initContainers: [{ name: 'i', image: 'known:1', command: ['exit', '0'] }],
+      },
+    });
+    const pod = await node.podWhen('together', isRunning);
+    node.engine.exit(first(pod)?.containerID?.replace('mini://', '') ?? '', 42);
+    const counts = ({ status }: Pod) =>
+      [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].map(
+        ({ restartCount }) => restartCount,
+      );
+    const after = await node.podWhen(
+      'together',
+      (one) => isRunning(one) && counts(one).every((count) => count === 1),
+    );
+    assert.equal(counts(after), [1, 1, 1]);
+    assert.is(hooks, 0);
+    await node.restart();
+    assert.equal(counts(await node.podWhen('together', isRunning)), [1, 1, 1]);
   });
 });

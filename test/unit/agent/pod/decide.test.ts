@@ -148,6 +148,58 @@ suite('agent: decide', ({ test }) => {
     assert.equal(told(made), []);
   });
 
+  test('rules for exit codes come before the policy of container and pod', () => {
+    const rule = (operator: string, values: readonly number[], action = 'Restart') => ({
+      containers: [
+        container('a', {
+          restartPolicy: 'Never',
+          restartPolicyRules: [{ action, exitCodes: { operator, values } }],
+        }),
+      ],
+    });
+    assert.equal(told(plan(rule('In', [42]), viewOf({ a: 42 }))), ['start:a#1']);
+    assert.equal(told(plan(rule('In', [42]), viewOf({ a: 1 }))), []);
+    assert.equal(told(plan(rule('NotIn', [0, 1]), viewOf({ a: 42 }))), ['start:a#1']);
+    assert.ok(plan(rule('NotIn', [0, 1]), viewOf({ a: 1 })).isFinished);
+    assert.equal(told(plan(rule('In', [42], 'RestartAllContainers'), viewOf({ a: 42 }))), [
+      'start:a#1',
+    ]);
+  });
+
+  test('a rule that restarts all: what runs ends, then everything begins again from the first', () => {
+    const exitCodes = { operator: 'In', values: [42] };
+    const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes }];
+    const spec = {
+      restartPolicy: 'Never',
+      initContainers: [container('i'), sidecar],
+      containers: [container('a', { restartPolicy: 'Never', restartPolicyRules }), container('b')],
+    };
+    const first = plan(spec, viewOf({ i: 0, s: 'running', a: 42, b: 'running' }));
+    assert.equal(told(first), ['kill:s', 'kill:b']);
+    assert.ok(first.actions.every((action) => action.kind === 'kill' && action.isHard));
+    const second = plan(spec, viewOf({ i: 0, s: 143, a: 42, b: 143 }));
+    assert.equal(told(second), ['start:i#1']);
+    const [action] = second.actions;
+    assert.is(action?.kind === 'start' && action.epoch, 1);
+    const states = viewOf({ i: [0, 0], s: 143, a: 42, b: 143 });
+    const [again, before] = states.containers.get('i') ?? [];
+    const records = again && before ? [{ ...again, epoch: 1 }, before] : [];
+    const third = { ...states, containers: new Map([...states.containers, ['i', records]]) };
+    assert.equal(told(plan(spec, third)), ['start:s#1']);
+  });
+
+  test('ephemeral containers run once, at whatever stage the pod is', () => {
+    const spec = { ...inits, ephemeralContainers: [{ name: 'd', image: 'i' }] };
+    assert.equal(told(plan(spec, viewOf({ i: 'running' }))), ['start:d#0']);
+    assert.equal(told(plan(spec, viewOf({ i: 'running', d: 1 }))), []);
+    const statuses = [{ name: 'd', ready: false, restartCount: 0, image: 'i', imageID: 'x' }];
+    const pod = podOf(spec);
+    const ran = { ephemeralContainerStatuses: [{ ...statuses[0], containerID: 'mini://1' }] };
+    const after = { ...pod, status: ran } as Pod;
+    assert.equal(told(plan(spec, viewOf({ i: 'running' }), { pod: after })), []);
+    assert.ok(plan({ ...spec, restartPolicy: 'Never' }, viewOf({ i: 2, d: 'running' })).isFinished);
+  });
+
   test('a pod has finished when all its containers have ended for good, sidecars or not', () => {
     const spec = { ...two, restartPolicy: 'Never', initContainers: [sidecar] };
     assert.ok(plan(spec, viewOf({ a: 0, b: 1, s: 'running' })).isFinished);

@@ -149,6 +149,27 @@ suite('agent: status', ({ test }) => {
     );
   });
 
+  test('termination messages of one pod are cut to 12 KiB together, at whole characters', () => {
+    const long = 'ü'.repeat(2048);
+    const [a, b] = [run('a', 0, 1), run('b', 0, 1)];
+    const said = (record: ContainerRecord): ContainerRecord => ({
+      ...record,
+      ended: { exitCode: 1, reason: 'Error', message: long },
+    });
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const pod = podOf();
+    const containers = names.map((name) => ({ name, image: 'i' }));
+    const many = { ...pod, spec: { ...pod.spec, containers } };
+    const records = names.map((name) => said({ ...a, name }));
+    const made = status(records, { pod: many });
+    const lengths = (made.containerStatuses ?? []).map(({ state }) =>
+      Buffer.byteLength(state?.terminated?.message ?? ''),
+    );
+    assert.equal(lengths, [2456, 2456, 2456, 2456, 2456]);
+    const few = status([said(a), said(b)]);
+    assert.is(few.containerStatuses?.[0]?.state?.terminated?.message, long);
+  });
+
   test('conditions of others are kept', () => {
     const other = { type: 'example.org/gate', status: 'True' };
     const made = status([run('a', 0), run('b', 0)], { pod: podOf({ conditions: [other] }) });

@@ -1,0 +1,247 @@
+/** How pods live and end: debug containers, init containers and sidecars, restarts, hooks, probes. */
+
+import * as assert from 'uvu/assert';
+import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { suite } from '../harness/suite.ts';
+
+const TIMEOUT_MS = 120_000;
+
+function container(name: string, script: string, more: object = {}) {
+  return { name, image: BUSYBOX, command: ['sh', '-c', script], ...more };
+}
+
+function pod(name: string, spec: Readonly<Record<string, unknown>>) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: name } },
+    spec: { terminationGracePeriodSeconds: 1, ...spec },
+  };
+}
+
+const SLEEP = 'exec sleep 1000';
+
+function field(cluster: Cluster, name: string, path: string): Promise<string> {
+  return cluster.kubectl('get', 'pod', name, '-o', `jsonpath={${path}}`);
+}
+
+/** Resolves once the field of the pod is this. */
+function whenField(cluster: Cluster, name: string, is: readonly [path: string, value: RegExp]) {
+  const [path, value] = is;
+  return cluster.until(`${path} of ${name} to be ${value}`, async () => {
+    const found = await field(cluster, name, path);
+    if (value.test(found)) return found || 'empty';
+    throw new Error(`${found}; ${await field(cluster, name, '.status')}`);
+  });
+}
+
+function whenLogged(cluster: Cluster, args: readonly string[], text: RegExp): Promise<string> {
+  return cluster.until(`${text} in the log of ${args.join(' ')}`, async () => {
+    const log = await cluster.kubectl('logs', ...args);
+    if (text.test(log)) return log;
+    throw new Error(log);
+  });
+}
+
+function ready(cluster: Cluster, ...names: readonly string[]): Promise<string> {
+  const pods = names.map((name) => `pod/${name}`);
+  return cluster.kubectl('wait', '--for=condition=Ready', ...pods, '--timeout=60s');
+}
+
+suite('e2e/lifecycle', ({ test }) => {
+  const shared = new SharedCluster(() => clusterOf(1));
+
+  test(
+    'kubectl debug: in a running pod, beside a container of it, in a copy, on the node',
+    async () => {
+      const cluster = await shared.get();
+      await cluster.apply(pod('app', { containers: [container('c', 'exec sleep 4321')] }));
+      await ready(cluster, 'app');
+      const debug = (...args: readonly string[]) =>
+        cluster.kubectl('debug', `--image=${BUSYBOX}`, '--image-pull-policy=IfNotPresent', ...args);
+
+      await debug('app', '-c', 'look', '--target=c', '--', 'sh', '-c', 'ps; exit 3');
+      const state = '.status.ephemeralContainerStatuses[0].state.terminated.exitCode';
+      await whenField(cluster, 'app', [state, /^3$/]);
+      const seen = await cluster.kubectl('logs', 'app', '-c', 'look');
+      assert.match(seen, /^ +1 root .* sleep 4321$/m);
+      const statuses = JSON.parse(
+        await cluster.kubectl('get', 'pod', 'app', '-o', 'jsonpath={.status}'),
+      );
+      const [look] = statuses.ephemeralContainerStatuses;
+      assert.equal([look.ready, look.restartCount], [false, 0]);
+      assert.is(statuses.containerStatuses[0].restartCount, 0);
+      assert.is(
+        statuses.conditions.find((one: { type: string }) => one.type === 'Ready').status,
+        'True',
+      );
+      assert.match(
+        await cluster.kubectl('get', 'events', '--field-selector=reason=Started', '-o', 'json'),
+        /spec\.ephemeralContainers\{look\}/,
+      );
+
+      const typed = cluster.startTerminal(
+        ...['debug', '-it', `--image=${BUSYBOX}`, '-c', 'shell', 'app', '--', 'sh'],
+      );
+      await cluster.until('a shell', async () => {
+        typed.child.stdin?.write('echo typed$((40+2))\n');
+        return /typed42/.test(typed.output());
+      });
+      typed.child.stdin?.write('exit\n');
+      await typed.exited;
+      await whenField(cluster, 'app', ['.spec.ephemeralContainers[*].name', /^look shell$/]);
+
+      const path = '/api/v1/namespaces/default/pods/app/ephemeralcontainers';
+      const whole = JSON.parse(await cluster.kubectl('get', '--raw', path));
+      whole.spec.ephemeralContainers.push(container('put', SLEEP));
+      const put = await cluster.try(['replace', '--raw', path, '-f', '-'], {
+        input: JSON.stringify(whole),
+      });
+      assert.is(put.code, 0, put.stderr);
+      await whenField(cluster, 'app', [
+        '.status.ephemeralContainerStatuses[2].state.running',
+        /startedAt/,
+      ]);
+      whole.spec.ephemeralContainers = [];
+      const refused = await cluster.try(['replace', '--raw', path, '-f', '-'], {
+        input: JSON.stringify({ ...whole, metadata: { name: 'app', namespace: 'default' } }),
+      });
+      assert.match(refused.stderr, /existing ephemeral containers "look" may not be removed/);
+
+      await debug(
+        'app',
+        '--copy-to=copy',
+        '--share-processes=false',
+        '-c',
+        'extra',
+        '--',
+        'sleep',
+        '1000',
+      );
+      await debug('node/one', '--', 'sh', '-c', 'ls /host; exec sleep 1000');
+      await ready(cluster, 'copy');
+      assert.is(await field(cluster, 'copy', '.spec.containers[*].name'), 'c extra');
+      const names = await cluster.kubectl('get', 'pods', '-o', 'name');
+      const debugger_ = /node-debugger-one-\w+/.exec(names)?.[0] ?? '';
+      await whenLogged(cluster, [debugger_], /^etc$/m);
+      await cluster.kubectl('delete', 'pods', '--all', '--grace-period=1');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'init containers in turn, sidecars started before and ended after the others, last first',
+    async () => {
+      const cluster = await shared.get();
+      const volumeMounts = [{ name: 'o', mountPath: '/o' }];
+      const script = (name: string) =>
+        `echo start-${name} >> /o/log; trap 'echo end-${name} >> /o/log; exit 0' TERM; touch /tmp/up; while :; do sleep 0.1; done`;
+      const sidecar = (name: string) =>
+        container(name, script(name), {
+          restartPolicy: 'Always',
+          volumeMounts,
+          startupProbe: { exec: { command: ['cat', '/tmp/up'] }, periodSeconds: 1 },
+        });
+      await cluster.apply(
+        pod('ordered', {
+          terminationGracePeriodSeconds: 20,
+          volumes: [{ name: 'o', hostPath: { path: '/run/order', type: 'DirectoryOrCreate' } }],
+          initContainers: [
+            container('i', 'echo init >> /o/log', { volumeMounts }),
+            sidecar('s1'),
+            container('j', 'echo init2 >> /o/log', { volumeMounts }),
+            sidecar('s2'),
+          ],
+          containers: [
+            container('main', script('main'), {
+              volumeMounts,
+              lifecycle: { preStop: { exec: { command: ['sh', '-c', 'echo pre >> /o/log'] } } },
+            }),
+          ],
+        }),
+        pod('init-fails', {
+          restartPolicy: 'Always',
+          initContainers: [container('i', 'exit 1')],
+          containers: [container('c', SLEEP)],
+        }),
+      );
+      await ready(cluster, 'ordered');
+      await whenField(cluster, 'init-fails', [
+        '.status.initContainerStatuses[0].state.waiting.reason',
+        /^CrashLoopBackOff$/,
+      ]);
+      assert.is(await field(cluster, 'init-fails', '.status.phase'), 'Pending');
+      const initialized = '.status.conditions[?(@.type=="Initialized")].message';
+      assert.is(
+        await field(cluster, 'init-fails', initialized),
+        'containers with incomplete status: [i]',
+      );
+      assert.match(
+        await cluster.kubectl('get', 'pod', 'init-fails', '--no-headers'),
+        /0\/1 +Init:CrashLoopBackOff/,
+      );
+      await cluster.kubectl('delete', 'pod', 'ordered', 'init-fails');
+      const log = await cluster.one.ok(['cat', '/run/order/log']);
+      assert.equal(log.trim().split('\n'), [
+        ...['init', 'start-s1', 'init2', 'start-s2', 'start-main'],
+        ...['pre', 'end-main', 'end-s2', 'end-s1'],
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'restart rules: one container by its exit code, all of them with their init containers',
+    async () => {
+      const cluster = await shared.get();
+      const once = (code: number) =>
+        `test -f /o/$NAME || { touch /o/$NAME; exit ${code}; }; ${SLEEP}`;
+      const rules = (action: string) => ({
+        restartPolicy: 'Never',
+        restartPolicyRules: [{ action, exitCodes: { operator: 'In', values: [42] } }],
+        volumeMounts: [{ name: 'o', mountPath: '/o' }],
+      });
+      const env = (name: string) => ({ env: [{ name: 'NAME', value: name }] });
+      const volumes = [{ name: 'o', emptyDir: {} }];
+      await cluster.apply(
+        pod('ruled', {
+          volumes,
+          containers: [
+            container('a', once(42), { ...rules('Restart'), ...env('a') }),
+            container('b', 'exit 7', rules('Restart')),
+          ],
+        }),
+        pod('together', {
+          volumes,
+          restartPolicy: 'Never',
+          initContainers: [container('i', 'exit 0')],
+          containers: [
+            container('a', once(42), { ...rules('RestartAllContainers'), ...env('a') }),
+            container('b', SLEEP),
+          ],
+        }),
+      );
+      const counts = '.status.containerStatuses[*].restartCount';
+      await whenField(cluster, 'ruled', [counts, /^1 0$/]);
+      const code = '.status.containerStatuses[1].state.terminated.exitCode';
+      assert.is(await field(cluster, 'ruled', code), '7');
+      await ready(cluster, 'together');
+      assert.is(await field(cluster, 'together', counts), '1 1');
+      const inits = '.status.initContainerStatuses[0].restartCount';
+      assert.is(await field(cluster, 'together', inits), '1');
+      const condition = '.status.conditions[?(@.type=="AllContainersRestarting")].status';
+      assert.is(await field(cluster, 'together', condition), 'False');
+      const { restartPolicy: _policy, ...bare } = rules('Restart');
+      const wrong = pod('wrong', { volumes, containers: [container('a', SLEEP, bare)] });
+      const { stderr } = await cluster.try(['create', '-f', '-'], { input: JSON.stringify(wrong) });
+      assert.match(
+        stderr,
+        /restartPolicy: Required value: must specify restartPolicy when restart/,
+      );
+      await cluster.kubectl('delete', 'pods', '--all', '--grace-period=1');
+    },
+    TIMEOUT_MS,
+  );
+
+  test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
+});
