@@ -14,10 +14,10 @@ import {
   type PodView,
 } from './records.ts';
 
-export type RestartAction = 'Restart' | 'RestartAllContainers';
+type RestartAction = 'Restart' | 'RestartAllContainers';
 
 /** What the container's first rule that matches says; undefined when none does. */
-export function ruleFor(container: Container, exitCode: number): RestartAction | undefined {
+function ruleFor(container: Container, exitCode: number): RestartAction | undefined {
   const rule = (container.restartPolicyRules ?? []).find(({ exitCodes }) => {
     const isListed = exitCodes?.values?.includes(exitCode) === true;
     return exitCodes?.operator === 'NotIn' ? !isListed : isListed;
