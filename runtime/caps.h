@@ -5,6 +5,10 @@
 #include "error.h"
 
 #include <json-c/json.h>
+#include <linux/capability.h>
+#include <stdint.h>
+
+#define CAP_SYS_ADMIN_BIT ((uint64_t)1 << CAP_SYS_ADMIN)
 
 /*
  * Applied around the change of user. caps_bound drops what the bounding set must lose and keeps the
@@ -12,7 +16,9 @@
  * cannot give are left out.
  */
 int caps_bound(struct error *e, json_object *capabilities);
-int caps_apply(struct error *e, json_object *capabilities);
+int caps_apply(struct error *e, json_object *capabilities, uint64_t kept);
+/* Makes one effective that caps_apply kept besides the permitted ones. */
+int caps_raise(struct error *e, uint64_t kept);
 
 /* All names known here, for `features`; NULL ends the list. */
 const char *const *caps_names(void);

@@ -1,7 +1,9 @@
 /* The host's side of making and starting a container. */
 #include "container.h"
 
+#include "attributes.h"
 #include "clean.h"
+#include "filter.h"
 #include "io.h"
 #include "json.h"
 #include "namespaces.h"
@@ -92,18 +94,12 @@ void container_close(struct container *c)
 
 int container_check(struct error *e, json_object *config)
 {
-    static const char *const refused[] = {"linux.seccomp",
-                                          "linux.uidMappings",
+    static const char *const refused[] = {"linux.uidMappings",
                                           "linux.gidMappings",
                                           "linux.intelRdt",
                                           "linux.mountLabel",
-                                          "linux.personality",
-                                          "linux.timeOffsets",
-                                          "process.apparmorProfile",
-                                          "process.selinuxLabel",
-                                          "process.scheduler",
-                                          "process.ioPriority",
-                                          "process.execCPUAffinity",
+                                          "linux.memoryPolicy",
+                                          "linux.netDevices",
                                           "vm",
                                           "windows",
                                           "solaris",
@@ -130,6 +126,8 @@ int container_check(struct error *e, json_object *config)
         if (namespace_flag(type) == 0)
             return err_set(e, 0, "config.json: namespace \"%s\" is not supported", type);
     }
+    if (attributes_check(e, config) < 0 || filter_check(e, json_at(config, "linux.seccomp")) < 0)
+        return err_wrap(e, "config.json");
     return 0;
 }
 
@@ -178,7 +176,8 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
     cleanup_close int listener = -1;
     int pair[2];
     launch->console = launch->failure = -1;
-    if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 || cgroup_make(e, &c->cgroup) < 0 ||
+    if (filter_prepare(e, c) < 0 || cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 ||
+        cgroup_make(e, &c->cgroup) < 0 ||
         cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
         return -1;
     launch->oom_kills = cgroup_oom_kills(&c->cgroup);

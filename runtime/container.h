@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct filter;
+
 struct container {
     const char *root; /* directory of all containers' states */
     const char *id;
@@ -77,6 +79,7 @@ struct init {
     const struct launch *launch;
     int sync;
     int listener; /* start.sock, or -1 */
+    struct filter *filter;
 };
 _Noreturn void init_run(struct init *init);
 

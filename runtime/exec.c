@@ -1,8 +1,11 @@
 #include "exec.h"
 
+#include "attributes.h"
 #include "clean.h"
+#include "filter.h"
 #include "io.h"
 #include "json.h"
+#include "namespaces.h"
 #include "proc.h"
 #include "process.h"
 #include "sync.h"
@@ -40,20 +43,25 @@ json_object *exec_process(json_object *config, json_object *request)
     return process;
 }
 
-static int join(struct error *e, const struct container *c, json_object *process, int pidfd)
+static int join(struct error *e, const struct container *c, const struct exec *exec, int pidfd)
 {
+    int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    if (namespace_is_listed(exec->config, "time"))
+        flags |= CLONE_NEWTIME;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin process");
     /* Before the cgroup namespace: it is entered as a member. */
-    if (cgroup_enter(e, &c->cgroup) < 0 || proc_hold(e) < 0 || process_score(e, process) < 0)
+    if (attributes_affinity(e, exec->process, "initial") < 0 || cgroup_enter(e, &c->cgroup) < 0 ||
+        attributes_affinity(e, exec->process, "final") < 0 || proc_hold(e) < 0 ||
+        attributes_apply(e, exec->config, exec->process) < 0)
         return -1;
-    if (setns(pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) <
-        0)
+    if (setns(pidfd, flags) < 0)
         return err_set(e, errno, "join the container's namespaces");
     return 0;
 }
 
-static int set_up(struct error *e, const struct exec *exec, int *sync, char **program)
+static int set_up(struct error *e, const struct exec *exec, const struct filter *filter, int *sync,
+                  char **program)
 {
     if (json_flag(exec->process, "terminal", false)) {
         cleanup_close int master = process_terminal(e, exec->process);
@@ -70,17 +78,19 @@ static int set_up(struct error *e, const struct exec *exec, int *sync, char **pr
     *sync = SYNC_FD;
     if (close_range(SYNC_FD + 1, UINT_MAX, 0) < 0)
         return err_set(e, errno, "close other fds");
-    return process_become(e, exec->process, program);
+    return process_become(e, exec->process, filter, program);
 }
 
 static _Noreturn void run(const struct container *c, const struct exec *exec, int pidfd, int sync)
 {
     struct error e = {0};
     char *program = NULL;
+    struct filter filter = {0};
     prctl(PR_SET_NAME, "mini-exec", 0, 0, 0);
-    if (join(&e, c, exec->process, pidfd) == 0 && set_up(&e, exec, &sync, &program) == 0) {
+    if (filter_read(&e, c, exec->config, &filter) == 0 && join(&e, c, exec, pidfd) == 0 &&
+        set_up(&e, exec, &filter, &sync, &program) == 0) {
         process_reset_signals();
-        process_execute(&e, exec->process, program);
+        process_execute(&e, exec->process, &filter, program);
     }
     sync_send_error(sync, &e);
     _exit(e.code == ENOENT ? 127 : 126);

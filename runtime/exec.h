@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 struct exec {
+    json_object *config;  /* the container's: its linux part counts */
     json_object *process; /* OCI process */
     int stdio[3];
     pid_t pid;   /* result */

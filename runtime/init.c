@@ -1,4 +1,5 @@
 /* The first process of a container, from its birth to exec. */
+#include "attributes.h"
 #include "clean.h"
 #include "container.h"
 #include "io.h"
@@ -105,7 +106,10 @@ static int set_up(struct error *e, struct init *init, char **program)
         return err_set(e, errno, "begin container process");
     prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
     if (cgroup_enter(e, &init->container->cgroup) < 0 || proc_hold(e) < 0 ||
-        process_score(e, json_at(config, "process")) < 0)
+        filter_read(e, init->container, config, init->filter) < 0)
+        return -1;
+    if (attributes_apply(e, config, json_at(config, "process")) < 0 ||
+        attributes_time(e, config) < 0)
         return -1;
     /* Made by a member of the cgroup, so that it is the new namespace's root. */
     if (namespace_is_new(config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
@@ -118,7 +122,7 @@ static int set_up(struct error *e, struct init *init, char **program)
         return -1;
     if (mounts_finish(e, config) < 0 || keep_sockets(e, init) < 0)
         return -1;
-    return process_become(e, json_at(config, "process"), program);
+    return process_become(e, json_at(config, "process"), init->filter, program);
 }
 
 /* The connection on which `start` waits for the outcome; whoever connects starts it. */
@@ -138,6 +142,8 @@ _Noreturn void init_run(struct init *init)
 {
     struct error e = {0};
     char *program = NULL;
+    struct filter filter = {0};
+    init->filter = &filter;
     json_object *process = json_at(init->container->config, "process");
     int channel = init->sync;
     int result = set_up(&e, init, &program);
@@ -152,7 +158,7 @@ _Noreturn void init_run(struct init *init)
     }
     if (result >= 0) {
         process_reset_signals();
-        process_execute(&e, process, program);
+        process_execute(&e, process, init->filter, program);
     }
     sync_send_error(channel, &e); /* sync 1 or 3 */
     _exit(e.code == ENOENT ? 127 : 126);

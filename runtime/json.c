@@ -4,6 +4,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 json_object *json_at(json_object *object, const char *path)
@@ -102,4 +103,10 @@ const char *json_line(json_object *object)
 {
     return json_object_to_json_string_ext(object,
                                           JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+void json_print(json_object *object)
+{
+    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
 }

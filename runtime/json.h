@@ -27,6 +27,8 @@ int json_parse(struct error *e, const char *text, json_object **object);
 int json_read_file(struct error *e, const char *path, json_object **object);
 void json_put_text(json_object *object, const char *key, const char *text);
 void json_put_number(json_object *object, const char *key, int64_t number);
+/* To standard output, for people. */
+void json_print(json_object *object);
 const char *json_line(json_object *object);
 
 #endif

@@ -11,8 +11,14 @@
 static const struct {
     const char *type;
     int flag;
-} kinds[] = {{"pid", CLONE_NEWPID}, {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},
-             {"uts", CLONE_NEWUTS}, {"mount", CLONE_NEWNS},    {"cgroup", CLONE_NEWCGROUP}};
+} kinds[] = {{"pid", CLONE_NEWPID},  {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},
+             {"uts", CLONE_NEWUTS},  {"mount", CLONE_NEWNS},    {"cgroup", CLONE_NEWCGROUP},
+             {"time", CLONE_NEWTIME}};
+
+const char *namespace_name(size_t index)
+{
+    return index < sizeof kinds / sizeof *kinds ? kinds[index].type : NULL;
+}
 
 int namespace_flag(const char *type)
 {
@@ -32,6 +38,11 @@ static json_object *find(json_object *config, const char *type)
     return NULL;
 }
 
+bool namespace_is_listed(json_object *config, const char *type)
+{
+    return find(config, type) != NULL;
+}
+
 const char *namespace_path(json_object *config, const char *type)
 {
     const char *path = json_text(find(config, type), "path", "");
@@ -47,7 +58,8 @@ unsigned int namespaces_new(json_object *config)
 {
     unsigned int flags = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i].flag != CLONE_NEWCGROUP && namespace_is_new(config, kinds[i].type))
+        if (kinds[i].flag != CLONE_NEWCGROUP && kinds[i].flag != CLONE_NEWTIME &&
+            namespace_is_new(config, kinds[i].type))
             flags |= (unsigned int)kinds[i].flag;
     return flags;
 }

@@ -191,20 +191,13 @@ static int set_user(struct error *e, json_object *process)
     return 0;
 }
 
-int process_score(struct error *e, json_object *process)
+/* Without no-new-privileges only an administrator may set a filter. */
+static bool is_privileged_filter(json_object *process, const struct filter *filter)
 {
-    int64_t adjust = json_number(process, "oomScoreAdj", INT64_MIN);
-    if (adjust == INT64_MIN)
-        return 0;
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)adjust);
-    /* Going below the present value needs CAP_SYS_RESOURCE; without it the present one stays. */
-    if (proc_write(e, "self/oom_score_adj", text) < 0 && e->code != EACCES)
-        return -1;
-    return 0;
+    return filter->code != NULL && !json_flag(process, "noNewPrivileges", false);
 }
 
-int process_become(struct error *e, json_object *process, char **path)
+int process_become(struct error *e, json_object *process, const struct filter *filter, char **path)
 {
     const char *cwd = json_text(process, "cwd", "/");
     json_object *capabilities = json_at(process, "capabilities");
@@ -213,7 +206,8 @@ int process_become(struct error *e, json_object *process, char **path)
         return -1;
     bool is_inside = chdir(cwd) == 0; /* May need root's rights, or the user's (NFS). */
     if (caps_bound(e, capabilities) < 0 || set_user(e, process) < 0 ||
-        caps_apply(e, capabilities) < 0)
+        caps_apply(e, capabilities, is_privileged_filter(process, filter) ? CAP_SYS_ADMIN_BIT : 0) <
+            0)
         return -1;
     if (!is_inside && chdir(cwd) < 0)
         return err_set(e, errno, "chdir to cwd (\"%s\")", cwd);
@@ -269,11 +263,24 @@ static char *home_directory(uid_t uid)
     return home != NULL ? home : text_format("HOME=%s", uid == 0 ? "/root" : "/");
 }
 
-int process_execute(struct error *e, json_object *process, const char *path)
+/* The last thing of all: the fewer system calls follow, the fewer must the profile allow. */
+static int apply_filter(struct error *e, json_object *process, const struct filter *filter)
+{
+    if (!is_privileged_filter(process, filter))
+        return filter_load(e, filter);
+    if (caps_raise(e, CAP_SYS_ADMIN_BIT) < 0 || filter_load(e, filter) < 0)
+        return -1;
+    return caps_apply(e, json_at(process, "capabilities"), 0);
+}
+
+int process_execute(struct error *e, json_object *process, const struct filter *filter,
+                    const char *path)
 {
     cleanup_free char *home = env_value(process, "HOME") == NULL ? home_directory(getuid()) : NULL;
     char **args = text_vector(process, "args", NULL);
     char **env = text_vector(process, "env", home);
+    if (apply_filter(e, process, filter) < 0)
+        return -1;
     execve(path, args, env);
     int code = errno;
     free_vector(args);

@@ -4,6 +4,7 @@
 #define MINI_PROCESS_H
 
 #include "error.h"
+#include "filter.h"
 
 #include <json-c/json.h>
 
@@ -14,15 +15,13 @@ int process_terminal(struct error *e, json_object *process);
 /* Puts these fds at 0, 1 and 2; -1 keeps what is there. */
 int process_stdio(struct error *e, const int stdio[3]);
 
-/* The order in which the kernel kills for want of memory. Needs proc_hold. */
-int process_score(struct error *e, json_object *process);
-
 /* Finds the program, sets limits, user, capabilities and directory. *path: what to execute (in new
  * memory). */
-int process_become(struct error *e, json_object *process, char **path);
+int process_become(struct error *e, json_object *process, const struct filter *filter, char **path);
 
-/* Executes; returns only when that failed. */
-int process_execute(struct error *e, json_object *process, const char *path);
+/* Sets the filter and executes; returns only when that failed. */
+int process_execute(struct error *e, json_object *process, const struct filter *filter,
+                    const char *path);
 
 /* After fork: signals as a program expects them. */
 void process_reset_signals(void);

@@ -18,7 +18,8 @@ int exec_begin(struct error *e, struct shim *shim, struct client *client, json_o
         return err_set(e, 0, "container %s is not running", shim->container.id);
     cleanup_json json_object *process = exec_process(shim->container.config, request);
     struct program *program = program_new(shim);
-    struct exec exec = {.process = process, .stdio = {-1, -1, -1}};
+    struct exec exec = {
+        .config = shim->container.config, .process = process, .stdio = {-1, -1, -1}};
     bool has_stdin = json_flag(request, "hasStdin", false);
     program->has_terminal = json_flag(process, "terminal", false);
     program->exec_id = text_format("%s", json_text(request, "execId", ""));

@@ -94,11 +94,9 @@ static void undo(struct shim *shim)
 static void shrink(struct shim *shim)
 {
     struct container *c = &shim->container;
-    json_object *small = json_object_new_object(), *linux_part = json_object_new_object();
-    json_object *namespaces = json_at(c->config, "linux.namespaces");
+    json_object *small = json_object_new_object();
     json_object_object_add(small, "process", json_object_get(json_at(c->config, "process")));
-    json_object_object_add(linux_part, "namespaces", json_object_get(namespaces));
-    json_object_object_add(small, "linux", linux_part);
+    json_object_object_add(small, "linux", state_linux(c->config));
     json_object_put(c->config);
     c->config = small;
     json_object_put(c->overlay);

@@ -35,6 +35,19 @@ int process_find(pid_t pid, long long birth)
     return poll(&ended, 1, 0) != 0 ? -1 : steal_fd(&fd);
 }
 
+json_object *state_linux(json_object *config)
+{
+    static const char *const kept[] = {"namespaces", "personality"};
+    json_object *all = json_at(config, "linux"), *part = json_object_new_object();
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (json_at(all, kept[i]) != NULL)
+            json_object_object_add(part, kept[i], json_object_get(json_at(all, kept[i])));
+    /* The filter itself is in a file. */
+    if (json_at(all, "seccomp") != NULL)
+        json_object_object_add(part, "seccomp", json_object_new_boolean(true));
+    return part;
+}
+
 int state_write(struct error *e, const struct container *c, pid_t pid)
 {
     cleanup_json json_object *state = json_object_new_object();
@@ -55,6 +68,7 @@ int state_write(struct error *e, const struct container *c, pid_t pid)
     if (annotations != NULL)
         json_object_object_add(state, "annotations", json_object_get(annotations));
     json_object_object_add(state, "process", json_object_get(json_at(c->config, "process")));
+    json_object_object_add(state, "linux", state_linux(c->config));
     return file_replace_at(e, c->dir_fd, "state.json", json_line(state));
 }
 

@@ -16,6 +16,8 @@ long long process_birth(pid_t pid);
 /* A pidfd of this very process, or -1 when it has gone (also as a zombie). */
 int process_find(pid_t pid, long long birth);
 
+/* What later execs need of config.json's linux part. */
+json_object *state_linux(json_object *config);
 int state_write(struct error *e, const struct container *c, pid_t pid);
 int state_read(struct error *e, const struct container *c, json_object **state);
 int state_mark_started(struct error *e, const struct container *c);

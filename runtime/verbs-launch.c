@@ -189,7 +189,8 @@ int verb_exec(struct error *e, struct cli *cli)
         return err_set(e, 0, "cannot exec in container \"%s\": it is %s", c.id, status);
     json_object *wrapped = json_object_new_object();
     json_object_object_add(wrapped, "process", json_object_get(request));
-    struct exec exec = {.process = exec_process(state, wrapped), .stdio = {-1, -1, -1}};
+    struct exec exec = {
+        .config = state, .process = exec_process(state, wrapped), .stdio = {-1, -1, -1}};
     if (check_console(e, cli, exec.process) < 0 ||
         exec_launch(e, &c, (pid_t)json_number(state, "pid", 0), &exec) < 0)
         return -1;

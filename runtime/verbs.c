@@ -1,13 +1,11 @@
 /* Verbs of the command line that ask or tell an existing container something. */
 #include "cli.h"
 
-#include "caps.h"
 #include "clean.h"
 #include "container.h"
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
-#include "mounts.h"
 #include "serve.h"
 #include "state.h"
 
@@ -18,12 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-static void print_json(json_object *object)
-{
-    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
-}
 
 static int open_container(struct error *e, struct cli *cli, struct container *c)
 {
@@ -47,7 +39,7 @@ int verb_state(struct error *e, struct cli *cli)
     json_object *state = NULL;
     if (open_container(e, cli, &c) < 0 || state_describe(e, &c, &state) < 0)
         return -1;
-    print_json(state);
+    json_print(state);
     return 0;
 }
 
@@ -57,7 +49,7 @@ int verb_list(struct error *e, struct cli *cli)
     if (containers_list(e, cli->root, &list) < 0)
         return -1;
     if (strcmp(cli->format, "json") == 0) {
-        print_json(list);
+        json_print(list);
         return 0;
     }
     size_t count = json_count(list, "");
@@ -147,7 +139,7 @@ int verb_ps(struct error *e, struct cli *cli)
     if (open_container(e, cli, &c) < 0 || cgroup_processes(e, &c.cgroup, &pids) < 0)
         return -1;
     if (strcmp(cli->format, "json") == 0) {
-        print_json(pids);
+        json_print(pids);
         return 0;
     }
     size_t count = json_count(pids, "");
@@ -160,41 +152,5 @@ int verb_ps(struct error *e, struct cli *cli)
         if (file_read(&ignored, path, &name, 4096) == 0)
             printf("%-8lld %s", pid, name);
     }
-    return 0;
-}
-
-int verb_features(struct error *e, struct cli *cli)
-{
-    static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "uts"};
-    (void)e;
-    (void)cli;
-    json_object *features = json_object_new_object(), *linux_part = json_object_new_object();
-    json_object *list = json_object_new_array(), *options = json_object_new_array();
-    json_object *capabilities = json_object_new_array(), *cgroup = json_object_new_object();
-    json_put_text(features, "ociVersionMin", "1.0.0");
-    json_put_text(features, "ociVersionMax", "1.2.0");
-    json_object_object_add(features, "hooks", json_object_new_array());
-    for (size_t i = 0; mount_option_name(i) != NULL; i++)
-        json_object_array_add(options, json_object_new_string(mount_option_name(i)));
-    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
-        json_object_array_add(list, json_object_new_string(namespaces[i]));
-    for (size_t i = 0; caps_names()[i] != NULL; i++)
-        json_object_array_add(capabilities, json_object_new_string(caps_names()[i]));
-    json_object_object_add(cgroup, "v1", json_object_new_boolean(true));
-    json_object_object_add(cgroup, "v2", json_object_new_boolean(true));
-    json_object_object_add(cgroup, "systemd", json_object_new_boolean(false));
-    json_object_object_add(cgroup, "systemdUser", json_object_new_boolean(false));
-    json_object_object_add(linux_part, "namespaces", list);
-    json_object_object_add(linux_part, "capabilities", capabilities);
-    json_object_object_add(linux_part, "cgroup", cgroup);
-    static const char *const absent[] = {"seccomp", "apparmor", "selinux", "intelRdt"};
-    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
-        json_object *feature = json_object_new_object();
-        json_object_object_add(feature, "enabled", json_object_new_boolean(false));
-        json_object_object_add(linux_part, absent[i], feature);
-    }
-    json_object_object_add(features, "mountOptions", options);
-    json_object_object_add(features, "linux", linux_part);
-    print_json(features);
     return 0;
 }

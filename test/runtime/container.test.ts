@@ -157,8 +157,7 @@ suite('runtime container', ({ test, cleanup }) => {
     });
 
   for (const [what, options] of [
-    ['linux.seccomp', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW' } } }],
-    ['process.apparmorProfile', { process: { apparmorProfile: 'x' } }],
+    ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['hooks.prestart', { config: { hooks: { prestart: [{ path: '/bin/true' }] } } }],
     ['namespace "user"', { namespaces: [{ type: 'mount' }, { type: 'user' }] }],
   ] as const)

@@ -128,7 +128,8 @@ suite('runtime command line', ({ test, cleanup }) => {
     assert.match(oci('--version').stdout, /^mini-runtime version \d/);
     const features = JSON.parse(oci('features').stdout);
     assert.ok(features.linux.namespaces.includes('network'));
-    assert.is(features.linux.seccomp.enabled, false);
+    assert.is(features.linux.seccomp.enabled, true);
+    assert.ok(features.linux.seccomp.archs.includes('SCMP_ARCH_AARCH64'));
     assert.match(oci('checkpoint', 'a').stderr, /unknown command "checkpoint"/);
     assert.match(oci('create', '--no-such', 'a').stderr, /unknown option "--no-such"/);
     assert.match(oci('kill', 'a', 'NOPE').stderr, /unknown signal/);
