@@ -40,18 +40,27 @@ static int put_number(struct error *e, const struct limits *l, const char *contr
     return limit_put(e, l, controller, file, text);
 }
 
-/* A number of the config into a file of the same meaning, if it is given. */
+/* A value of the config into a file of the same meaning, if it is given. */
 struct row {
     const char *path;
     const char *controller;
     const char *file;
+    bool is_zero_meant; /* else 0 is how engines say that it is not given */
 };
+
+static bool is_given(json_object *value, const struct row *row)
+{
+    if (value == NULL || *json_object_get_string(value) == '\0')
+        return false;
+    return row->is_zero_meant || json_object_is_type(value, json_type_string) ||
+           json_object_get_int64(value) != 0;
+}
 
 static int put_rows(struct error *e, const struct limits *l, const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         json_object *value = json_at(l->resources, rows[i].path);
-        if (value == NULL)
+        if (!is_given(value, &rows[i]))
             continue;
         if (limit_put(e, l, rows[i].controller, rows[i].file, json_object_get_string(value)) < 0)
             return -1;
@@ -80,16 +89,16 @@ static int memory_v1(struct error *e, const struct limits *l)
 static int apply_v1(struct error *e, const struct limits *l)
 {
     static const struct row rows[] = {
-        {"memory.reservation", "memory", "memory.soft_limit_in_bytes"},
-        {"memory.swappiness", "memory", "memory.swappiness"},
-        {"cpu.shares", "cpu", "cpu.shares"},
-        {"cpu.period", "cpu", "cpu.cfs_period_us"},
-        {"cpu.quota", "cpu", "cpu.cfs_quota_us"},
-        {"cpu.burst", "cpu", "cpu.cfs_burst_us"},
-        {"cpu.idle", "cpu", "cpu.idle"},
-        {"cpu.cpus", "cpuset", "cpuset.cpus"},
-        {"cpu.mems", "cpuset", "cpuset.mems"},
-        {"blockIO.weight", "blkio", "blkio.bfq.weight"},
+        {"memory.reservation", "memory", "memory.soft_limit_in_bytes", false},
+        {"memory.swappiness", "memory", "memory.swappiness", true},
+        {"cpu.shares", "cpu", "cpu.shares", false},
+        {"cpu.period", "cpu", "cpu.cfs_period_us", false},
+        {"cpu.quota", "cpu", "cpu.cfs_quota_us", false},
+        {"cpu.burst", "cpu", "cpu.cfs_burst_us", true},
+        {"cpu.idle", "cpu", "cpu.idle", true},
+        {"cpu.cpus", "cpuset", "cpuset.cpus", false},
+        {"cpu.mems", "cpuset", "cpuset.mems", false},
+        {"blockIO.weight", "blkio", "blkio.bfq.weight", false},
     };
     if (memory_v1(e, l) < 0 || put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
         return -1;
@@ -132,12 +141,12 @@ static int memory_v2(struct error *e, const struct limits *l)
 static int apply_v2(struct error *e, const struct limits *l)
 {
     static const struct row rows[] = {
-        {"memory.reservation", "memory", "memory.low"},
-        {"cpu.burst", "cpu", "cpu.max.burst"},
-        {"cpu.idle", "cpu", "cpu.idle"},
-        {"cpu.cpus", "cpuset", "cpuset.cpus"},
-        {"cpu.mems", "cpuset", "cpuset.mems"},
-        {"blockIO.weight", "io", "io.bfq.weight"},
+        {"memory.reservation", "memory", "memory.low", false},
+        {"cpu.burst", "cpu", "cpu.max.burst", true},
+        {"cpu.idle", "cpu", "cpu.idle", true},
+        {"cpu.cpus", "cpuset", "cpuset.cpus", false},
+        {"cpu.mems", "cpuset", "cpuset.mems", false},
+        {"blockIO.weight", "io", "io.bfq.weight", false},
     };
     if (memory_v2(e, l) < 0 || cpu_v2(e, l) < 0 ||
         put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)

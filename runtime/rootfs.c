@@ -92,15 +92,18 @@ int devices_make(struct error *e, int root_fd, json_object *config)
     size_t count = json_count(devices, "");
     for (size_t i = 0; result == 0 && i < count; i++) {
         json_object *device = json_entry(devices, i);
-        const char *type = json_text(device, "type", "");
+        const char *path = json_text(device, "path", ""), *type = json_text(device, "type", "");
+        /* A privileged container is given all of the host's nodes; this one is a link into its own
+         * devpts. */
+        if (strcmp(path, "/dev/ptmx") == 0)
+            continue;
         mode_t kind = *type == 'b' ? S_IFBLK : *type == 'p' ? S_IFIFO : S_IFCHR;
         if (strlen(type) != 1 || strchr("bcup", *type) == NULL) {
             result = err_set(e, 0, "unknown device type \"%s\"", type);
             break;
         }
         result =
-            make_node(e, root_fd, json_text(device, "path", ""),
-                      kind | (mode_t)json_number(device, "fileMode", 0666),
+            make_node(e, root_fd, path, kind | (mode_t)json_number(device, "fileMode", 0666),
                       makedev((unsigned int)json_number(device, "major", 0),
                               (unsigned int)json_number(device, "minor", 0)),
                       (uid_t)json_number(device, "uid", 0), (gid_t)json_number(device, "gid", 0));
