@@ -36,6 +36,7 @@ const WARNINGS =
   '-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Werror'.split(
     ' ',
   );
+const LAUNCHER = ['launcher', 'payload', 'versions'].map((name) => `runtime/launcher/${name}.c`);
 const ARCHES = {
   amd64: {
     node: 'x64',
@@ -219,15 +220,7 @@ async function buildAll(arch) {
         [constants.ZSTD_c_checksumFlag]: 1,
       },
     });
-    run(cc, [
-      ...WARNINGS,
-      '-static',
-      '-s',
-      '-o',
-      join(dist, 'launcher'),
-      'runtime/launcher/launcher.c',
-      '-lzstd',
-    ]);
+    run(cc, [...WARNINGS, '-static', '-s', '-o', join(dist, 'launcher'), ...LAUNCHER, '-lzstd']);
     assemble(join(dist, 'launcher'), payload, join(ROOT, 'dist', out));
   });
   // Tests and a run from source use it from dist/.
@@ -240,8 +233,9 @@ async function buildAll(arch) {
 
 async function check() {
   const sources = [
-    ...readdirSync(join(ROOT, 'runtime')).map((name) => `runtime/${name}`),
-    'runtime/launcher/launcher.c',
+    ...['runtime', 'runtime/launcher'].flatMap((folder) =>
+      readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`),
+    ),
     'embedded/hello/hello.c',
   ].filter((name) => /\.[ch]$/.test(name));
   await step('generate types', generateTypes);
@@ -261,7 +255,8 @@ async function check() {
   );
   await step('gcc -fanalyzer', () => {
     run('make', ['-s', '-j2', '-C', 'runtime', 'check']);
-    run('gcc', [...WARNINGS, '-fanalyzer', '-c', '-o', '/dev/null', 'runtime/launcher/launcher.c']);
+    for (const source of LAUNCHER)
+      run('gcc', [...WARNINGS, '-fanalyzer', '-c', '-o', '/dev/null', source]);
   });
 }
 

@@ -1,7 +1,15 @@
 /** The executable where little else is: a minimal Debian, another processor, damaged, on a full or noexec disk. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as assert from 'uvu/assert';
 import { type Host, Switch } from '../harness/hosts.ts';
@@ -62,6 +70,21 @@ async function answers(ask: () => Promise<boolean>, output: () => string): Promi
   }
 }
 
+/** A copy of the executable that takes itself for another version; its path. */
+function otherVersion(host: Host, id: string): string {
+  const bytes = readFileSync(MINI);
+  bytes.write(id, bytes.length - id.length, 'latin1');
+  const path = join(host.dir, id);
+  writeFileSync(path, bytes, { mode: 0o755 });
+  return path;
+}
+
+function versions(parent: string): readonly string[] {
+  return readdirSync(parent)
+    .filter((name) => !name.startsWith('.'))
+    .sort();
+}
+
 /** The directory into which the executable has laid itself out. */
 async function laidOut(host: Host, parent: string): Promise<string> {
   const [name = ''] = (await host.ok(['ls', parent])).trim().split('\n');
@@ -95,6 +118,32 @@ suite('the executable', ({ test }) => {
         assert.match(listed.stdout, 'mini/hello', listed.stderr);
         await inside('mini', 'down', '--remove-data');
         assert.is(await server.exited, 0, server.output());
+      }),
+    START_MS,
+  );
+
+  test(
+    'removes the versions that nobody runs any more, and mends a damaged one',
+    () =>
+      withHost(async (host) => {
+        const parent = join(host.dir, 'versions');
+        const env = { MINI_UNPACK_DIR: parent };
+        const older = otherVersion(host, 'a'.repeat(16));
+        const newer = otherVersion(host, 'b'.repeat(16));
+        const server = host.start([older, 'server', '--disable-agent'], env);
+        await answers(
+          async () => (await host.run([older, 'token', 'list'], { env })).code === 0,
+          () => server.output(),
+        );
+        await host.ok([newer, 'version'], { env });
+        assert.equal(versions(parent), ['a'.repeat(16), 'b'.repeat(16)]);
+        await host.ok([older, 'down'], { env });
+        assert.is(await server.exited, 0, server.output());
+        await host.ok([MINI, 'version'], { env });
+        const [own = '', ...others] = versions(parent);
+        assert.equal(others, [], 'what nobody runs is gone');
+        rmSync(join(parent, own, 'mini'));
+        await host.ok([MINI, 'version'], { env });
       }),
     START_MS,
   );
