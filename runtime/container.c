@@ -3,20 +3,24 @@
 
 #include "attributes.h"
 #include "clean.h"
+#include "container-users.h"
 #include "filter.h"
 #include "io.h"
 #include "json.h"
 #include "namespaces.h"
 #include "state.h"
 #include "sync.h"
+#include "userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #define ID_SIZE_MAX 255
@@ -92,12 +96,19 @@ void container_close(struct container *c)
     *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
 }
 
+static int check_label(struct error *e, json_object *config)
+{
+    struct statfs info;
+    if (*json_text(config, "linux.mountLabel", "") == '\0')
+        return 0;
+    if (statfs("/sys/fs/selinux", &info) == 0 && info.f_type == SELINUX_MAGIC)
+        return 0;
+    return err_set(e, 0, "config.json: linux.mountLabel needs SELinux, which this host has not");
+}
+
 int container_check(struct error *e, json_object *config)
 {
-    static const char *const refused[] = {"linux.uidMappings",
-                                          "linux.gidMappings",
-                                          "linux.intelRdt",
-                                          "linux.mountLabel",
+    static const char *const refused[] = {"linux.intelRdt",
                                           "linux.memoryPolicy",
                                           "linux.netDevices",
                                           "vm",
@@ -117,8 +128,10 @@ int container_check(struct error *e, json_object *config)
     }
     if (json_count(config, "process.args") == 0)
         return err_set(e, 0, "config.json: process.args must not be empty");
-    if (!namespace_is_new(config, "mount"))
-        return err_set(e, 0, "config.json: a new mount namespace is required");
+    if (!namespace_is_new(config, "mount") && namespace_path(config, "mount") == NULL)
+        return err_set(e, 0, "config.json: linux.namespaces needs a mount namespace");
+    if (userns_check(e, config) < 0 || check_label(e, config) < 0)
+        return -1;
     json_object *list = json_at(config, "linux.namespaces");
     size_t count = json_count(list, "");
     for (size_t i = 0; i < count; i++) {
@@ -149,6 +162,8 @@ static int enter_pid_namespace(struct error *e, json_object *config, int *own)
 static pid_t fork_init(struct error *e, struct container *c, struct init *init, int host_end)
 {
     cleanup_close int own_pids = -1;
+    if (c->users != NULL)
+        return users_fork(e, c, init, host_end);
     if (enter_pid_namespace(e, c->config, &own_pids) < 0)
         return -1;
     pid_t pid = cgroup_fork(e, &c->cgroup, namespaces_new(c->config));
@@ -185,12 +200,13 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
         return -1;
     if (sync_pair(e, pair) < 0)
         return -1;
-    cleanup_close int host_end = pair[0], init_end = pair[1];
-    struct init init = {.container = c, .launch = launch, .sync = init_end, .listener = listener};
-    launch->pid = fork_init(e, c, &init, host_end);
+    cleanup_close int host_end = pair[0];
+    struct init init = {.container = c, .launch = launch, .sync = pair[1], .listener = listener};
+    launch->pid = users_prepare(e, c) < 0 ? -1 : fork_init(e, c, &init, host_end);
+    close_now(&init.sync);
+    users_release(c);
     if (launch->pid < 0)
         return -1;
-    close_now(&init_end);
     if (finish_launch(e, c, launch, host_end) < 0) {
         /* Its own message tells more than ours about a broken connection. */
         struct error told = {0};

@@ -23,6 +23,7 @@ struct container {
     char *bundle;
     json_object *config;
     json_object *overlay; /* {lower, upper, work}, or NULL for a root file system that is there */
+    struct users *users;  /* what it needs in a user namespace, while it is launched; or NULL */
     json_object *warnings;
     struct cgroup cgroup;
     bool has_shim; /* this process stays as its shim */

@@ -8,10 +8,13 @@
 #include "namespaces.h"
 #include "proc.h"
 #include "process.h"
+#include "rlimits.h"
 #include "sync.h"
+#include "userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -43,11 +46,28 @@ json_object *exec_process(json_object *config, json_object *request)
     return process;
 }
 
+/* What is refused inside a user namespace, or could not be found there. */
+static int prepare_users(struct error *e, const struct exec *exec, struct userns_root *root)
+{
+    cleanup_free char *process = text_format("/proc/%d", (int)exec->container_pid);
+    cleanup_free char *path = text_format("%s/uid_map", process);
+    cleanup_free char *map = NULL;
+    if (userns_root_ids(e, process, root) < 0 || file_read(e, path, &map, 65536) < 0 ||
+        rlimits_apply(e, exec->process) < 0)
+        return -1;
+    userns_own_pipes(exec->stdio, map, json_number(exec->process, "user.uid", 0));
+    return setgroups(0, NULL) < 0 ? err_set(e, errno, "drop groups") : 0;
+}
+
 static int join(struct error *e, const struct container *c, const struct exec *exec, int pidfd)
 {
     int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    bool has_users = userns_differs(exec->container_pid);
+    struct userns_root root = {0};
     if (namespace_is_listed(exec->config, "time"))
         flags |= CLONE_NEWTIME;
+    if (has_users)
+        flags |= CLONE_NEWUSER;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin process");
     /* Before the cgroup namespace: it is entered as a member. */
@@ -55,9 +75,11 @@ static int join(struct error *e, const struct container *c, const struct exec *e
         attributes_affinity(e, exec->process, "final") < 0 || proc_hold(e) < 0 ||
         attributes_apply(e, exec->config, exec->process) < 0)
         return -1;
+    if (has_users && prepare_users(e, exec, &root) < 0)
+        return -1;
     if (setns(pidfd, flags) < 0)
         return err_set(e, errno, "join the container's namespaces");
-    return 0;
+    return has_users ? userns_become_root(e, &root) : 0;
 }
 
 static int set_up(struct error *e, const struct exec *exec, const struct filter *filter, int *sync,
@@ -100,6 +122,7 @@ int exec_launch(struct error *e, struct container *c, pid_t container_pid, struc
 {
     int pair[2];
     char path[64];
+    exec->container_pid = container_pid;
     snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)container_pid);
     cleanup_close int pidfd = pidfd_open(container_pid, 0);
     cleanup_close int pids = open(path, O_RDONLY | O_CLOEXEC);

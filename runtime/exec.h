@@ -12,7 +12,8 @@ struct exec {
     json_object *config;  /* the container's: its linux part counts */
     json_object *process; /* OCI process */
     int stdio[3];
-    pid_t pid;   /* result */
+    pid_t container_pid; /* set by exec_launch */
+    pid_t pid;           /* result */
     int failure; /* result: the terminal's master when it has one, then why exec failed, or end of
                     file */
 };

@@ -18,7 +18,7 @@ static const struct {
     {"linux.cgroup.systemd", false},     {"linux.cgroup.systemdUser", false},
     {"linux.cgroup.rdma", false},        {"linux.seccomp.enabled", true},
     {"linux.apparmor.enabled", true},    {"linux.selinux.enabled", true},
-    {"linux.intelRdt.enabled", false},   {"linux.mountExtensions.idmap.enabled", false},
+    {"linux.intelRdt.enabled", false},   {"linux.mountExtensions.idmap.enabled", true},
     {"linux.netDevices.enabled", false},
 };
 

@@ -27,17 +27,16 @@
 static int set_up_root(struct error *e, struct init *init)
 {
     struct container *c = init->container;
-    cleanup_free char *root_path = NULL;
-    cleanup_close int root_fd = mounts_root(e, c, &root_path);
+    cleanup_close int root_fd = mounts_root(e, c);
     if (root_fd < 0)
         return -1;
     json_object *mounts = json_at(c->config, "mounts");
     size_t count = json_count(mounts, "");
     for (size_t i = 0; i < count; i++) {
-        if (mounts_one(e, c, root_fd, json_entry(mounts, i)) < 0)
+        if (mounts_one(e, c, root_fd, i) < 0)
             return -1;
     }
-    if (devices_make(e, root_fd, c->config) < 0)
+    if (devices_make(e, c, root_fd) < 0)
         return -1;
     return mounts_pivot(e, root_fd);
 }
@@ -105,17 +104,21 @@ static int set_up(struct error *e, struct init *init, char **program)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
         return err_set(e, errno, "begin container process");
     prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
-    if (cgroup_enter(e, &init->container->cgroup) < 0 || proc_hold(e) < 0 ||
-        filter_read(e, init->container, config, init->filter) < 0)
+    /* In a user namespace both has been done before: see container-users.c. */
+    bool is_outside = init->container->users == NULL;
+    if (proc_hold(e) < 0 || filter_read(e, init->container, config, init->filter) < 0)
         return -1;
-    if (attributes_apply(e, config, json_at(config, "process")) < 0 ||
-        attributes_time(e, config) < 0)
+    if (is_outside && (cgroup_enter(e, &init->container->cgroup) < 0 ||
+                       attributes_apply(e, config, json_at(config, "process")) < 0))
+        return -1;
+    if (attributes_time(e, config) < 0)
         return -1;
     /* Made by a member of the cgroup, so that it is the new namespace's root. */
     if (namespace_is_new(config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
         return err_set(e, errno, "make cgroup namespace");
-    if (namespaces_join(e, config) < 0 || set_up_root(e, init) < 0 || set_names(e, config) < 0 ||
-        set_sysctls(e, config) < 0)
+    if (is_outside && namespaces_join(e, config) < 0)
+        return -1;
+    if (set_up_root(e, init) < 0 || set_names(e, config) < 0 || set_sysctls(e, config) < 0)
         return -1;
     if (json_flag(config, "process.terminal", false) ? set_up_terminal(e, init) < 0
                                                      : process_stdio(e, init->launch->stdio) < 0)

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mount.h>
 
-enum kind { SET, CLEAR, PROPAGATION, RECURSIVE, BIND, RBIND, COPY_UP, NOTHING };
+/* The R kinds also hold for what is mounted below. ATIME: one of several that exclude another. */
+enum kind { SET, CLEAR, ATIME, RSET, RCLEAR, RATIME, PROPAGATION, BIND, RBIND, COPY_UP, IDS, RIDS };
 
 static const struct {
     const char *name;
@@ -14,7 +15,7 @@ static const struct {
     unsigned long flag;
     unsigned long attribute;
 } table[] = {
-    {"defaults", NOTHING, 0, 0},
+    {"defaults", CLEAR, 0, 0},
     {"bind", BIND, MS_BIND, 0},
     {"rbind", RBIND, MS_BIND | MS_REC, 0},
     {"ro", SET, MS_RDONLY, MOUNT_ATTR_RDONLY},
@@ -25,17 +26,28 @@ static const struct {
     {"dev", CLEAR, MS_NODEV, MOUNT_ATTR_NODEV},
     {"noexec", SET, MS_NOEXEC, MOUNT_ATTR_NOEXEC},
     {"exec", CLEAR, MS_NOEXEC, MOUNT_ATTR_NOEXEC},
-    {"noatime", SET, MS_NOATIME, MOUNT_ATTR_NOATIME},
-    {"relatime", SET, MS_RELATIME, 0},
-    {"strictatime", SET, MS_STRICTATIME, MOUNT_ATTR_STRICTATIME},
+    {"atime", ATIME, 0, MOUNT_ATTR_RELATIME},
+    {"noatime", ATIME, MS_NOATIME, MOUNT_ATTR_NOATIME},
+    {"relatime", ATIME, MS_RELATIME, MOUNT_ATTR_RELATIME},
+    {"norelatime", ATIME, 0, MOUNT_ATTR_RELATIME},
+    {"strictatime", ATIME, MS_STRICTATIME, MOUNT_ATTR_STRICTATIME},
+    {"nostrictatime", ATIME, 0, MOUNT_ATTR_RELATIME},
     {"nodiratime", SET, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME},
     {"diratime", CLEAR, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME},
     {"nosymfollow", SET, MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW},
+    {"symfollow", CLEAR, MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW},
     {"sync", SET, MS_SYNCHRONOUS, 0},
     {"async", CLEAR, MS_SYNCHRONOUS, 0},
     {"dirsync", SET, MS_DIRSYNC, 0},
-    {"mand", NOTHING, 0, 0},
-    {"nomand", NOTHING, 0, 0},
+    {"lazytime", SET, MS_LAZYTIME, 0},
+    {"nolazytime", CLEAR, MS_LAZYTIME, 0},
+    {"iversion", SET, MS_I_VERSION, 0},
+    {"noiversion", CLEAR, MS_I_VERSION, 0},
+    {"silent", SET, MS_SILENT, 0},
+    {"loud", CLEAR, MS_SILENT, 0},
+    /* The kernel has no mandatory locks any more. */
+    {"mand", CLEAR, 0, 0},
+    {"nomand", CLEAR, 0, 0},
     {"private", PROPAGATION, MS_PRIVATE, 0},
     {"rprivate", PROPAGATION, MS_PRIVATE | MS_REC, 0},
     {"slave", PROPAGATION, MS_SLAVE, 0},
@@ -44,10 +56,26 @@ static const struct {
     {"rshared", PROPAGATION, MS_SHARED | MS_REC, 0},
     {"unbindable", PROPAGATION, MS_UNBINDABLE, 0},
     {"runbindable", PROPAGATION, MS_UNBINDABLE | MS_REC, 0},
-    {"rro", RECURSIVE, 0, MOUNT_ATTR_RDONLY},
-    {"rnosuid", RECURSIVE, 0, MOUNT_ATTR_NOSUID},
-    {"rnodev", RECURSIVE, 0, MOUNT_ATTR_NODEV},
-    {"rnoexec", RECURSIVE, 0, MOUNT_ATTR_NOEXEC},
+    {"rro", RSET, 0, MOUNT_ATTR_RDONLY},
+    {"rrw", RCLEAR, 0, MOUNT_ATTR_RDONLY},
+    {"rnosuid", RSET, 0, MOUNT_ATTR_NOSUID},
+    {"rsuid", RCLEAR, 0, MOUNT_ATTR_NOSUID},
+    {"rnodev", RSET, 0, MOUNT_ATTR_NODEV},
+    {"rdev", RCLEAR, 0, MOUNT_ATTR_NODEV},
+    {"rnoexec", RSET, 0, MOUNT_ATTR_NOEXEC},
+    {"rexec", RCLEAR, 0, MOUNT_ATTR_NOEXEC},
+    {"ratime", RATIME, 0, MOUNT_ATTR_RELATIME},
+    {"rnoatime", RATIME, 0, MOUNT_ATTR_NOATIME},
+    {"rrelatime", RATIME, 0, MOUNT_ATTR_RELATIME},
+    {"rnorelatime", RATIME, 0, MOUNT_ATTR_RELATIME},
+    {"rstrictatime", RATIME, 0, MOUNT_ATTR_STRICTATIME},
+    {"rnostrictatime", RATIME, 0, MOUNT_ATTR_RELATIME},
+    {"rnodiratime", RSET, 0, MOUNT_ATTR_NODIRATIME},
+    {"rdiratime", RCLEAR, 0, MOUNT_ATTR_NODIRATIME},
+    {"rnosymfollow", RSET, 0, MOUNT_ATTR_NOSYMFOLLOW},
+    {"rsymfollow", RCLEAR, 0, MOUNT_ATTR_NOSYMFOLLOW},
+    {"idmap", IDS, 0, 0},
+    {"ridmap", RIDS, 0, 0},
     {"tmpcopyup", COPY_UP, 0, 0},
 };
 
@@ -56,34 +84,55 @@ const char *mount_option_name(size_t index)
     return index < sizeof table / sizeof *table ? table[index].name : NULL;
 }
 
+static void set_attribute(struct mount_attributes *a, enum kind kind, unsigned long attribute)
+{
+    if (kind == ATIME || kind == RATIME) {
+        a->set = (a->set & ~(unsigned long)MOUNT_ATTR__ATIME) | attribute;
+        a->cleared |= MOUNT_ATTR__ATIME;
+    } else if (kind == SET || kind == RSET) {
+        a->set |= attribute;
+        a->cleared &= ~attribute;
+    } else {
+        a->set &= ~attribute;
+        a->cleared |= attribute;
+    }
+}
+
 static void apply(struct mount_options *o, size_t row)
 {
-    switch (table[row].kind) {
+    enum kind kind = table[row].kind;
+    switch (kind) {
     case SET:
+    case ATIME:
+        if (kind == ATIME)
+            o->flags &= ~(unsigned long)(MS_NOATIME | MS_RELATIME | MS_STRICTATIME);
         o->flags |= table[row].flag;
-        o->attributes |= table[row].attribute;
+        set_attribute(&o->own, kind, table[row].attribute);
         break;
     case CLEAR:
         o->flags &= ~table[row].flag;
-        o->attributes &= ~table[row].attribute;
-        o->attributes_cleared |= table[row].attribute;
+        set_attribute(&o->own, kind, table[row].attribute);
+        break;
+    case RSET:
+    case RCLEAR:
+    case RATIME:
+        set_attribute(&o->recursive, kind, table[row].attribute);
         break;
     case PROPAGATION:
         o->propagation = table[row].flag;
         break;
-    case RECURSIVE:
-        o->attributes_recursive |= table[row].attribute;
-        break;
     case BIND:
-        o->is_bind = true;
-        break;
     case RBIND:
-        o->is_bind = o->is_recursive = true;
+        o->is_bind = true;
+        o->is_recursive = o->is_recursive || kind == RBIND;
+        break;
+    case IDS:
+    case RIDS:
+        o->maps_ids = true;
+        o->maps_ids_below = kind == RIDS;
         break;
     case COPY_UP:
         o->copies_up = true;
-        break;
-    case NOTHING:
         break;
     }
 }
@@ -103,7 +152,9 @@ int mount_options_parse(struct error *e, json_object *mount, struct mount_option
 {
     json_object *list = json_at(mount, "options");
     size_t count = json_count(list, "");
-    *o = (struct mount_options){.is_bind = strcmp(json_text(mount, "type", ""), "bind") == 0};
+    *o = (struct mount_options){.is_bind = strcmp(json_text(mount, "type", ""), "bind") == 0,
+                                .maps_ids = json_count(mount, "uidMappings") > 0 ||
+                                            json_count(mount, "gidMappings") > 0};
     for (size_t i = 0; i < count; i++) {
         const char *option = json_entry_text(list, i);
         size_t row = 0;
@@ -114,5 +165,8 @@ int mount_options_parse(struct error *e, json_object *mount, struct mount_option
         else if (add_data(e, o, option) < 0)
             return -1;
     }
+    if (o->maps_ids && !o->is_bind)
+        return err_set(e, 0, "mount %s: ids can be mapped for bind mounts only",
+                       json_text(mount, "destination", ""));
     return 0;
 }

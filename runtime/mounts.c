@@ -2,6 +2,7 @@
 #include "mounts.h"
 
 #include "clean.h"
+#include "container-users.h"
 #include "detached.h"
 #include "io.h"
 #include "json.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 static const struct {
     const char *name;
@@ -26,12 +26,15 @@ static const struct {
                     {"shared", MS_SHARED},         {"rshared", MS_SHARED | MS_REC},
                     {"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE | MS_REC}};
 
-static unsigned long propagation_of(json_object *config)
+int rootfs_propagation(struct error *e, json_object *config, unsigned long *flags)
 {
     const char *name = json_text(config, "linux.rootfsPropagation", "");
+    *flags = 0;
     for (size_t i = 0; i < sizeof propagations / sizeof *propagations; i++)
         if (strcmp(propagations[i].name, name) == 0)
-            return propagations[i].flags;
+            *flags = propagations[i].flags;
+    if (*flags == 0 && *name != '\0')
+        return err_set(e, 0, "config.json: linux.rootfsPropagation \"%s\" is unknown", name);
     return 0;
 }
 
@@ -58,81 +61,62 @@ static int isolate_parent(struct error *e, const char *path)
     return 0;
 }
 
-static int add_layer(struct error *e, char *data, size_t room, const char *key, const char *path)
-{
-    /* Named by fd: short, so that many layers fit into one page, and free of ':' and ','. Closed by
-     * exec. */
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, errno, "open layer %s", path);
-    size_t used = strlen(data);
-    int more = snprintf(data + used, room - used, "%s/proc/self/fd/%d", key, fd);
-    if (more < 0 || (size_t)more >= room - used)
-        return err_set(e, 0, "too many layers");
-    return 0;
-}
-
-static int mount_overlay(struct error *e, json_object *overlay, const char *target)
-{
-    char data[4096] = "";
-    json_object *lower = json_at(overlay, "lower");
-    size_t count = json_count(lower, "");
-    if (count == 0)
-        return err_set(e, 0, "overlay without lower directories");
-    for (size_t i = 0; i < count; i++)
-        if (add_layer(e, data, sizeof data, i == 0 ? "lowerdir=" : ":", json_entry_text(lower, i)) <
-            0)
-            return -1;
-    if (add_layer(e, data, sizeof data, ",upperdir=", json_text(overlay, "upper", "")) < 0 ||
-        add_layer(e, data, sizeof data, ",workdir=", json_text(overlay, "work", "")) < 0)
-        return -1;
-    if (mount("overlay", target, "overlay", 0, data) < 0)
-        return err_set(e, errno, "mount overlay at %s (%s)", target, data);
-    return 0;
-}
-
-int mounts_root(struct error *e, struct container *c, char **root_path)
+char *mounts_root_path(const struct container *c)
 {
     const char *path = json_text(c->config, "root.path", "rootfs");
-    unsigned long propagation = propagation_of(c->config);
-    *root_path = *path == '/' ? text_format("%s", path) : text_format("%s/%s", c->bundle, path);
+    return *path == '/' ? text_format("%s", path) : text_format("%s/%s", c->bundle, path);
+}
+
+int mounts_root(struct error *e, struct container *c)
+{
+    cleanup_free char *root_path = mounts_root_path(c);
+    unsigned long propagation;
+    if (rootfs_propagation(e, c->config, &propagation) < 0)
+        return -1;
+    /* Unbindable would hold for the host's mounts, too, which are still to be bound. */
+    if ((propagation & MS_UNBINDABLE) != 0)
+        propagation = 0;
     if (mount(NULL, "/", NULL, propagation != 0 ? propagation : MS_SLAVE | MS_REC, NULL) < 0)
         return err_set(e, errno, "set propagation of /");
-    if (c->overlay != NULL && make_dirs(e, *root_path, 0755) < 0)
+    if (c->users != NULL)
+        return users_root(e, c);
+    if (c->overlay != NULL && make_dirs(e, root_path, 0755) < 0)
         return -1;
-    if (isolate_parent(e, *root_path) < 0)
+    if (isolate_parent(e, root_path) < 0)
         return -1;
     if (c->overlay != NULL) {
-        if (mount_overlay(e, c->overlay, *root_path) < 0)
+        if (overlay_mount(e, c->overlay, root_path) < 0)
             return -1;
-    } else if (mount(*root_path, *root_path, NULL, MS_BIND | MS_REC, NULL) < 0) {
-        return err_set(e, errno, "bind root file system %s", *root_path);
+    } else if (mount(root_path, root_path, NULL, MS_BIND | MS_REC, NULL) < 0) {
+        return err_set(e, errno, "bind root file system %s", root_path);
     }
-    if (mount(NULL, *root_path, NULL, MS_PRIVATE, NULL) < 0)
+    if (mount(NULL, root_path, NULL, MS_PRIVATE, NULL) < 0)
         return err_set(e, errno, "make root file system private");
-    int fd = open(*root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return err_set(e, errno, "open root file system %s", *root_path);
+        return err_set(e, errno, "open root file system %s", root_path);
     return fd;
 }
 
-static int bind_attributes(struct error *e, int tree, const struct mount_options *o)
+int mounts_root_tree(struct error *e, const struct container *c)
 {
-    struct mount_attr own = {.attr_set = o->attributes, .attr_clr = o->attributes_cleared};
-    struct mount_attr all = {.attr_set = o->attributes_recursive};
-    if ((own.attr_set & (MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME)) != 0)
-        own.attr_clr |= MOUNT_ATTR__ATIME;
-    if ((own.attr_set | own.attr_clr) != 0 &&
-        mount_setattr(tree, "", AT_EMPTY_PATH, &own, sizeof own) < 0)
-        return err_set(e, errno, "set attributes of bind mount");
-    if (all.attr_set != 0 &&
-        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &all, sizeof all) < 0)
-        return err_set(e, errno, "set recursive attributes of bind mount");
-    return 0;
+    cleanup_free char *path = mounts_root_path(c);
+    struct mount_attr private = {.propagation = MS_PRIVATE};
+    if (c->overlay != NULL && make_dirs(e, path, 0755) < 0)
+        return -1;
+    cleanup_close int tree =
+        c->overlay != NULL
+            ? overlay_tree(e, c->overlay, path, c->users->fd)
+            : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0)
+        return c->overlay != NULL ? -1 : err_set(e, errno, "bind root file system %s", path);
+    if (mount_setattr(tree, "", AT_EMPTY_PATH, &private, sizeof private) < 0)
+        return err_set(e, errno, "make root file system private");
+    return steal_fd(&tree);
 }
 
 /* For a mount that is in place already, by its fd. */
-static int set_propagation(struct error *e, int mount_fd, unsigned long propagation)
+int mount_propagate(struct error *e, int mount_fd, unsigned long propagation)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", mount_fd);
@@ -149,7 +133,7 @@ static int set_new_propagation(struct error *e, int root_fd, const char *destina
     if (propagation == 0)
         return 0;
     cleanup_close int target = root_open(root_fd, destination, O_PATH);
-    if (target < 0 || set_propagation(e, target, propagation) < 0)
+    if (target < 0 || mount_propagate(e, target, propagation) < 0)
         return err_set(e, errno, "set propagation of %s", destination);
     return 0;
 }
@@ -177,61 +161,56 @@ static int check_target(struct error *e, int target, int source, const char *des
     return err_set(e, 0, "mount at %s refused: it lies inside /proc", destination);
 }
 
-/* A source with a sourceRoot (mini's own, see spec.ts) lies in that directory wherever links in it
- * point by now, so that whoever may write there cannot have another part of the host mounted. What
- * is missing is made as a directory with the mode of sourceRoot. */
-static int open_inside(struct error *e, const char *root, const char *path)
-{
-    size_t length = strlen(root);
-    if (strncmp(path, root, length) != 0 || path[length] != '/')
-        return err_set(e, EINVAL, "mount source %s is not in %s", path, root);
-    const char *rest = path + length + 1;
-    cleanup_close int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct stat info;
-    if (dir < 0 || fstat(dir, &info) < 0)
-        return err_set(e, errno, "open %s", root);
-    int found = root_open(dir, rest, O_PATH);
-    if (found >= 0 || errno != ENOENT)
-        return found >= 0 ? found : err_set(e, errno, "mount source %s", path);
-    cleanup_close int made = root_make(e, dir, rest, true);
-    if (made < 0)
-        return err_wrap(e, "mount source %s", path);
-    char own[64];
-    snprintf(own, sizeof own, "/proc/self/fd/%d", made);
-    if (chmod(own, info.st_mode & 07777) < 0)
-        return err_set(e, errno, "set mode of %s", path);
-    return steal_fd(&made);
-}
-
-static int mount_bind(struct error *e, const struct container *c, int root_fd, json_object *mount_,
+static int mount_bind(struct error *e, const struct container *c, int root_fd, size_t index,
                       const struct mount_options *o)
 {
-    const char *source = json_text(mount_, "source", "");
-    const char *destination = json_text(mount_, "destination", "");
-    cleanup_free char *path =
-        *source == '/' ? text_format("%s", source) : text_format("%s/%s", c->bundle, source);
-    const char *inside = json_text(mount_, "sourceRoot", NULL);
-    cleanup_close int base = inside == NULL ? -1 : open_inside(e, inside, path);
-    if (inside != NULL && base < 0)
-        return -1;
-    unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    flags |= o->is_recursive ? (unsigned int)AT_RECURSIVE : 0U;
-    cleanup_close int tree = inside == NULL ? open_tree(AT_FDCWD, path, flags)
-                                            : open_tree(base, "", flags | AT_EMPTY_PATH);
+    json_object *entry = json_entry(json_at(c->config, "mounts"), index);
+    const char *destination = json_text(entry, "destination", "");
+    cleanup_close int tree = c->users != NULL ? fcntl(c->users->binds[index], F_DUPFD_CLOEXEC, 3)
+                                              : mount_source(e, c, entry, o);
     struct stat info;
-    if (tree < 0 || fstat(tree, &info) < 0)
-        return err_set(e, errno, "bind mount source %s", path);
+    if (tree < 0)
+        return c->users != NULL ? err_set(e, errno, "bind mount %s", destination) : -1;
+    if (fstat(tree, &info) < 0)
+        return err_set(e, errno, "bind mount source of %s", destination);
     cleanup_close int target = root_make(e, root_fd, destination, S_ISDIR(info.st_mode));
-    if (target < 0)
-        return -1;
-    if (check_target(e, target, tree, destination) < 0)
+    if (target < 0 || check_target(e, target, tree, destination) < 0)
         return -1;
     /* A copy keeps its source's peer group: without a wish it must not send mounts back. */
     unsigned long propagation = o->propagation != 0 ? o->propagation : MS_PRIVATE | MS_REC;
-    if (bind_attributes(e, tree, o) < 0 || detached_attach(e, tree, target) < 0 ||
-        set_propagation(e, tree, propagation) < 0)
-        return err_wrap(e, "bind mount %s at %s", path, destination);
+    if (detached_attach(e, tree, target) < 0 || mount_propagate(e, tree, propagation) < 0)
+        return err_wrap(e, "bind mount %s at %s", json_text(entry, "source", ""), destination);
     return 0;
+}
+
+/* What a user namespace may not mount anew is bound: its own namespaces decide whose it shows. */
+static int bind_instead(struct error *e, const char *type, int target)
+{
+    static const struct {
+        const char *type, *path;
+    } hosts[] = {{"proc", "/proc"}, {"sysfs", "/sys"}, {"mqueue", "/dev/mqueue"}};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        if (strcmp(hosts[i].type, type) != 0)
+            continue;
+        cleanup_close int tree =
+            open_tree(AT_FDCWD, hosts[i].path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (tree < 0 ||
+            move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+            return err_set(e, errno, "bind %s", hosts[i].path);
+        return 0;
+    }
+    return err_set(e, EPERM, "not allowed in a user namespace");
+}
+
+/* linux.mountLabel where the file system takes a label. */
+static char *labelled(const struct container *c, const char *type, const char *data)
+{
+    static const char *const kinds[] = {"tmpfs", "mqueue", "devpts"};
+    const char *label = json_text(c->config, "linux.mountLabel", "");
+    for (size_t i = 0; *label != '\0' && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i], type) == 0)
+            return text_format("%s%scontext=\"%s\"", data, *data == '\0' ? "" : ",", label);
+    return text_format("%s", data);
 }
 
 /* A link in place of /proc or /sys would leave the fake that it is exchanged for in its place. */
@@ -250,17 +229,40 @@ static int open_kernel_target(struct error *e, int root_fd, const char *type,
     return target;
 }
 
-int mounts_one(struct error *e, const struct container *c, int root_fd, json_object *entry)
+static int mount_new(struct error *e, const struct container *c, int target, json_object *entry,
+                     const struct mount_options *o)
+{
+    const char *type = json_text(entry, "type", "");
+    cleanup_free char *data = labelled(c, type, o->data);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
+    if (mount(json_text(entry, "source", type), path, type, o->flags, data) == 0)
+        return 0;
+    int code = errno;
+    if (code == EPERM && c->users != NULL && bind_instead(e, type, target) == 0)
+        return 0;
+    return err_set(e, code, "mount %s at %s", type, json_text(entry, "destination", ""));
+}
+
+/* What mount(2) has no flags for. */
+static int finish_new(struct error *e, int root_fd, const char *destination,
+                      const struct mount_options *o)
+{
+    if ((o->recursive.set | o->recursive.cleared) != 0) {
+        cleanup_close int made = root_open(root_fd, destination, O_PATH);
+        if (made < 0)
+            return err_set(e, errno, "open %s", destination);
+        if (mount_set_attributes(e, made, &o->recursive, true) < 0)
+            return err_wrap(e, "%s", destination);
+    }
+    return set_new_propagation(e, root_fd, destination, o->propagation);
+}
+
+static int mount_file_system(struct error *e, const struct container *c, int root_fd,
+                             json_object *entry, const struct mount_options *o)
 {
     const char *destination = json_text(entry, "destination", "");
     const char *type = json_text(entry, "type", "");
-    struct mount_options o;
-    if (mount_options_parse(e, entry, &o) < 0)
-        return -1;
-    if (o.is_bind)
-        return mount_bind(e, c, root_fd, entry, &o);
-    if (o.copies_up)
-        return err_set(e, 0, "mount option tmpcopyup is not supported (%s)", destination);
     bool is_proc = strcmp(type, "proc") == 0;
     cleanup_close int target = is_proc || strcmp(type, "sysfs") == 0
                                    ? open_kernel_target(e, root_fd, type, destination)
@@ -268,10 +270,25 @@ int mounts_one(struct error *e, const struct container *c, int root_fd, json_obj
     if (target < 0 || (!is_proc && check_target(e, target, -1, destination) < 0))
         return -1;
     if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0)
-        return mounts_cgroups(e, target, &o);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
-    if (mount(json_text(entry, "source", type), path, type, o.flags, o.data) < 0)
-        return err_set(e, errno, "mount %s at %s", type, destination);
-    return set_new_propagation(e, root_fd, destination, o.propagation);
+        return mounts_cgroups(e, target, o);
+    if (o->copies_up && strcmp(type, "tmpfs") != 0)
+        return err_set(e, 0, "mount %s: tmpcopyup is for tmpfs only", destination);
+    return o->copies_up ? tmpfs_copy_up(e, target, destination, o)
+                        : mount_new(e, c, target, entry, o);
+}
+
+int mounts_one(struct error *e, const struct container *c, int root_fd, size_t index)
+{
+    json_object *entry = json_entry(json_at(c->config, "mounts"), index);
+    const char *destination = json_text(entry, "destination", "");
+    struct mount_options o;
+    if (*destination == '\0')
+        return err_set(e, 0, "config.json: mounts[%zu] has no destination", index);
+    if (mount_options_parse(e, entry, &o) < 0)
+        return -1;
+    if (o.is_bind)
+        return mount_bind(e, c, root_fd, index, &o);
+    return mount_file_system(e, c, root_fd, entry, &o) < 0
+               ? -1
+               : finish_new(e, root_fd, destination, &o);
 }

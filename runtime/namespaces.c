@@ -11,9 +11,9 @@
 static const struct {
     const char *type;
     int flag;
-} kinds[] = {{"pid", CLONE_NEWPID},  {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},
-             {"uts", CLONE_NEWUTS},  {"mount", CLONE_NEWNS},    {"cgroup", CLONE_NEWCGROUP},
-             {"time", CLONE_NEWTIME}};
+} kinds[] = {{"pid", CLONE_NEWPID},   {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},
+             {"uts", CLONE_NEWUTS},   {"mount", CLONE_NEWNS},    {"cgroup", CLONE_NEWCGROUP},
+             {"time", CLONE_NEWTIME}, {"user", CLONE_NEWUSER}};
 
 const char *namespace_name(size_t index)
 {
@@ -58,7 +58,7 @@ unsigned int namespaces_new(json_object *config)
 {
     unsigned int flags = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i].flag != CLONE_NEWCGROUP && kinds[i].flag != CLONE_NEWTIME &&
+        if ((kinds[i].flag & (CLONE_NEWCGROUP | CLONE_NEWTIME | CLONE_NEWUSER)) == 0 &&
             namespace_is_new(config, kinds[i].type))
             flags |= (unsigned int)kinds[i].flag;
     return flags;
@@ -68,7 +68,7 @@ int namespaces_join(struct error *e, json_object *config)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const char *path = namespace_path(config, kinds[i].type);
-        if (path == NULL || kinds[i].flag == CLONE_NEWPID)
+        if (path == NULL || (kinds[i].flag & (CLONE_NEWPID | CLONE_NEWUSER)) != 0)
             continue;
         cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

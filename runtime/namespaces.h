@@ -12,7 +12,7 @@ int namespace_flag(const char *type);
 /* Types known here; NULL after the last. */
 const char *namespace_name(size_t index);
 /* Clone flags of those that the config wants new, without those that the process makes itself
- * (cgroup, time). */
+ * (cgroup, time) or is born in (user). */
 unsigned int namespaces_new(json_object *config);
 /* Path of the namespace of this type to be joined; NULL = it is made or the host's. */
 const char *namespace_path(json_object *config, const char *type);
@@ -20,7 +20,7 @@ const char *namespace_path(json_object *config, const char *type);
 int namespace_is_new(json_object *config, const char *type);
 /* True when the config lists the type: it is not the host's. */
 bool namespace_is_listed(json_object *config, const char *type);
-/* Joins all that have a path, besides the pid namespace. */
+/* Joins all that have a path, besides the pid and user namespaces. */
 int namespaces_join(struct error *e, json_object *config);
 
 #endif

@@ -181,7 +181,8 @@ static int set_user(struct error *e, json_object *process)
     for (size_t i = 0; i < count; i++)
         groups[i] =
             (gid_t)json_object_get_int64(json_entry(json_at(process, "user.additionalGids"), i));
-    if (setgroups(count, groups) < 0)
+    /* A user namespace may forbid it, and then there is nothing to drop. */
+    if (setgroups(count, groups) < 0 && (errno != EPERM || count > 0 || getgroups(0, NULL) > 0))
         return err_set(e, errno, "set groups");
     if (setresgid(gid, gid, gid) < 0)
         return err_set(e, errno, "set group %u", gid);

@@ -2,6 +2,8 @@
 #include "mounts.h"
 
 #include "clean.h"
+#include "container-users.h"
+#include "detached.h"
 #include "io.h"
 #include "json.h"
 #include "protect.h"
@@ -18,9 +20,31 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-static int make_node(struct error *e, int root_fd, const char *path, mode_t mode, dev_t number,
-                     uid_t uid, gid_t gid)
+/* A user namespace makes no nodes: the host's of the same path and number is bound. */
+static int bind_node(struct error *e, int root_fd, const char *path, mode_t mode, dev_t number)
 {
+    struct stat info;
+    cleanup_close int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 || fstat(tree, &info) < 0)
+        return err_set(e, errno, "device %s of the host", path);
+    if ((info.st_mode & S_IFMT) != (mode & S_IFMT) || info.st_rdev != number)
+        return err_set(e, 0,
+                       "device %s: the host has another one there, and in a user namespace no "
+                       "device can be made",
+                       path);
+    cleanup_close int target = root_make(e, root_fd, path, false);
+    if (target < 0)
+        return -1;
+    if (detached_attach(e, tree, target) < 0 || mount_propagate(e, tree, MS_PRIVATE) < 0)
+        return err_wrap(e, "bind device %s", path);
+    return 0;
+}
+
+static int make_node(struct error *e, const struct container *c, int root_fd, const char *path,
+                     mode_t mode, dev_t number, uid_t uid, gid_t gid)
+{
+    if (c->users != NULL && !S_ISFIFO(mode))
+        return bind_node(e, root_fd, path, mode, number);
     const char *name;
     cleanup_close int parent = root_make_parent(e, root_fd, path, &name);
     if (parent < 0)
@@ -40,7 +64,7 @@ static int make_node(struct error *e, int root_fd, const char *path, mode_t mode
     return 0;
 }
 
-static int default_devices(struct error *e, int root_fd)
+static int default_devices(struct error *e, const struct container *c, int root_fd)
 {
     static const struct {
         const char *path;
@@ -53,7 +77,7 @@ static int default_devices(struct error *e, int root_fd)
                  {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
                  {"/dev/core", "/proc/kcore"},       {"/dev/ptmx", "pts/ptmx"}};
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
-        if (make_node(e, root_fd, nodes[i].path, S_IFCHR | 0666,
+        if (make_node(e, c, root_fd, nodes[i].path, S_IFCHR | 0666,
                       makedev(nodes[i].major, nodes[i].minor), 0, 0) < 0)
             return -1;
     for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
@@ -84,10 +108,11 @@ static bool has_own_dev(json_object *config)
     return is_own;
 }
 
-int devices_make(struct error *e, int root_fd, json_object *config)
+int devices_make(struct error *e, const struct container *c, int root_fd)
 {
+    json_object *config = c->config;
     mode_t mask = umask(0);
-    int result = has_own_dev(config) ? default_devices(e, root_fd) : 0;
+    int result = has_own_dev(config) ? default_devices(e, c, root_fd) : 0;
     json_object *devices = json_at(config, "linux.devices");
     size_t count = json_count(devices, "");
     for (size_t i = 0; result == 0 && i < count; i++) {
@@ -103,7 +128,7 @@ int devices_make(struct error *e, int root_fd, json_object *config)
             break;
         }
         result =
-            make_node(e, root_fd, path, kind | (mode_t)json_number(device, "fileMode", 0666),
+            make_node(e, c, root_fd, path, kind | (mode_t)json_number(device, "fileMode", 0666),
                       makedev((unsigned int)json_number(device, "major", 0),
                               (unsigned int)json_number(device, "minor", 0)),
                       (uid_t)json_number(device, "uid", 0), (gid_t)json_number(device, "gid", 0));
@@ -152,19 +177,11 @@ static int make_cwd(struct error *e, const char *cwd)
 
 int mounts_finish(struct error *e, json_object *config)
 {
-    static const struct {
-        const char *name;
-        unsigned long flags;
-    } kinds[] = {{"shared", MS_SHARED},
-                 {"rshared", MS_SHARED | MS_REC},
-                 {"slave", MS_SLAVE},
-                 {"rslave", MS_SLAVE | MS_REC},
-                 {"unbindable", MS_UNBINDABLE}};
-    const char *propagation = json_text(config, "linux.rootfsPropagation", "");
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, propagation) == 0 &&
-            mount(NULL, "/", NULL, kinds[i].flags, NULL) < 0)
-            return err_set(e, errno, "set propagation of the root");
+    unsigned long propagation;
+    if (rootfs_propagation(e, config, &propagation) < 0)
+        return -1;
+    if (propagation != 0 && mount(NULL, "/", NULL, propagation, NULL) < 0)
+        return err_set(e, errno, "set propagation of the root");
     if (make_cwd(e, json_text(config, "process.cwd", "/")) < 0)
         return -1;
     if (json_flag(config, "root.readonly", false) && remount_readonly(e, "/") < 0)

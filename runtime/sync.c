@@ -1,5 +1,6 @@
 #include "sync.h"
 
+#include "clean.h"
 #include "container.h"
 
 #include <errno.h>
@@ -71,6 +72,22 @@ int sync_expect(struct error *e, int fd, char kind)
     struct packet packet;
     ssize_t size = receive(fd, &packet, NULL);
     return size == 1 && packet.kind == kind ? 0 : take_error(e, &packet, size);
+}
+
+int sync_expect_data(struct error *e, int fd, void *data, size_t size)
+{
+    size_t room = size > sizeof(struct packet) ? size : sizeof(struct packet);
+    cleanup_free void *buffer = calloc(1, room);
+    ssize_t got;
+    if (buffer == NULL)
+        return err_set(e, ENOMEM, "talk to the container's process");
+    do
+        got = recv(fd, buffer, room, 0);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)size)
+        return take_error(e, buffer, got);
+    memcpy(data, buffer, size);
+    return 0;
 }
 
 int sync_expect_ready(struct error *e, int fd, int *master)

@@ -50,6 +50,7 @@ const APPLETS = [
   'dd',
   'yes',
   'ulimit',
+  'wc',
   'kill',
 ];
 

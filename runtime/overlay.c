@@ -1,0 +1,126 @@
+/* The root file system as an overlay of image layers. */
+#include "mounts.h"
+
+#include "clean.h"
+#include "io.h"
+#include "json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Room for "<key>/proc/self/fd/<n>" of each layer in the one page that mount(2) takes. */
+#define DATA_SIZE 4096
+
+/* Layers that are named by an fd: short, so that many fit into one page, and free of ':' and ','.
+ */
+struct layers {
+    int *fds;
+    size_t count;
+    char data[DATA_SIZE];
+};
+
+static int add_layer(struct error *e, struct layers *layers, const char *key, const char *path)
+{
+    char *data = layers->data;
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "open layer %s", path);
+    layers->fds[layers->count++] = fd;
+    size_t used = strlen(data);
+    int more = snprintf(data + used, DATA_SIZE - used, "%s/proc/self/fd/%d", key, fd);
+    if (more < 0 || (size_t)more >= DATA_SIZE - used)
+        return err_set(e, 0, "too many layers");
+    return 0;
+}
+
+static int open_layers(struct error *e, struct layers *layers, json_object *overlay,
+                       json_object *lower)
+{
+    size_t count = json_count(lower, "");
+    for (size_t i = 0; i < count; i++)
+        if (add_layer(e, layers, i == 0 ? "lowerdir=" : ":", json_entry_text(lower, i)) < 0)
+            return -1;
+    return add_layer(e, layers, ",upperdir=", json_text(overlay, "upper", "")) < 0
+               ? -1
+               : add_layer(e, layers, ",workdir=", json_text(overlay, "work", ""));
+}
+
+/* lower: instead of the overlay's own. */
+static int mount_layers(struct error *e, json_object *overlay, json_object *lower,
+                        const char *target)
+{
+    size_t count = json_count(lower, "");
+    if (count == 0)
+        return err_set(e, 0, "overlay without lower directories");
+    struct layers layers = {.fds = calloc(count + 2, sizeof *layers.fds)};
+    if (layers.fds == NULL)
+        return err_set(e, ENOMEM, "mount overlay");
+    int result = open_layers(e, &layers, overlay, lower);
+    if (result == 0 && mount("overlay", target, "overlay", 0, layers.data) < 0)
+        result = err_set(e, errno, "mount overlay at %s (%s)", target, layers.data);
+    for (size_t i = 0; i < layers.count; i++)
+        close(layers.fds[i]);
+    free(layers.fds);
+    return result;
+}
+
+int overlay_mount(struct error *e, json_object *overlay, const char *target)
+{
+    return mount_layers(e, overlay, json_at(overlay, "lower"), target);
+}
+
+static int map_layer(struct error *e, const char *layer, const char *place, int userns)
+{
+    cleanup_close int tree = open_tree(AT_FDCWD, layer, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0)
+        return err_set(e, errno, "open layer %s", layer);
+    if (mount_map_ids(e, tree, userns, false, layer) < 0)
+        return -1;
+    if (mkdir(place, 0700) < 0 ||
+        move_mount(tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_set(e, errno, "mount layer %s", layer);
+    return 0;
+}
+
+/* In a mount namespace of its own, so that the mapped layers, which overlayfs wants to find
+ * mounted, are seen by nobody. */
+static int mount_mapped(struct error *e, json_object *overlay, const char *target, int userns)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
+        mount("layers", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700") < 0)
+        return err_set(e, errno, "prepare layers at %s", target);
+    json_object *lower = json_at(overlay, "lower");
+    cleanup_json json_object *mapped = json_object_new_array();
+    size_t count = json_count(lower, "");
+    for (size_t i = 0; i < count; i++) {
+        cleanup_free char *place = text_format("%s/%zu", target, i);
+        if (map_layer(e, json_entry_text(lower, i), place, userns) < 0)
+            return -1;
+        json_object_array_add(mapped, json_object_new_string(place));
+    }
+    cleanup_free char *merged = text_format("%s/merged", target);
+    if (mkdir(merged, 0700) < 0)
+        return err_set(e, errno, "mkdir %s", merged);
+    if (mount_layers(e, overlay, mapped, merged) < 0)
+        return -1;
+    int tree = open_tree(AT_FDCWD, merged, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return tree < 0 ? err_set(e, errno, "open %s", merged) : tree;
+}
+
+int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns)
+{
+    cleanup_close int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    cleanup_close int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (own < 0 || cwd < 0)
+        return err_set(e, errno, "open own mount namespace");
+    cleanup_close int tree = mount_mapped(e, overlay, target, userns);
+    if (setns(own, CLONE_NEWNS) < 0 || fchdir(cwd) < 0)
+        return err_set(e, errno, "return to own mount namespace");
+    return steal_fd(&tree);
+}
