@@ -1,5 +1,6 @@
 /** What the flags say of the node itself. */
 
+import { join } from 'node:path';
 import type { Taint } from '../pkg/api/generated/types.ts';
 import { readIfPresent } from '../pkg/pki/file.ts';
 import { type Flags, UserError } from './command.ts';
@@ -10,6 +11,7 @@ export interface NodeSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
   readonly cgroupRoot: string;
+  readonly podManifestPath: string;
 }
 
 /** The flags have been checked: labels and taints are well-formed. */
@@ -24,7 +26,15 @@ export function readNodeSettings(flags: Flags): NodeSettings {
     ),
     taints: flags.list('node-taint').map(taintOf),
     cgroupRoot: flags.text('cgroup-root'),
+    podManifestPath: manifestPath(flags),
   };
+}
+
+/** Directory of the manifests of static pods. */
+export function manifestPath(flags: Flags): string {
+  return (
+    flags.optional('pod-manifest-path') ?? join(flags.text('data-dir'), 'agent', 'pod-manifests')
+  );
 }
 
 /** `key=value:effect` or `key:effect`. */

@@ -1,5 +1,6 @@
 /** What `mini agent` does: joins, keeps the tunnel up, opens runtime, images, network and engine, and runs the node. */
 
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type Agent, startAgent } from '../pkg/agent/agent.ts';
@@ -24,7 +25,7 @@ import { nodeFindings, requireHost } from './checks/host.ts';
 import { type Flags, UsageError, UserError } from './command.ts';
 import { importHello } from './hello-image.ts';
 import { defaultNodeName } from './node-defaults.ts';
-import { readNodeSettings, readToken } from './node-settings.ts';
+import { manifestPath, readNodeSettings, readToken } from './node-settings.ts';
 import { claim } from './pid-file.ts';
 import { type Shutdown, shutdownSignal } from './shutdown.ts';
 
@@ -112,8 +113,8 @@ async function runNode(run: NodeRun): Promise<void> {
     servers: [TUNNEL_URL],
     agent: createTunnelAgent(() => tunnel.open({ kind: 'api' })),
   });
-  // Its first requests would only fail before the tunnel stands.
-  await Promise.race([connected.promise, stopping.asked]);
+  // Its first requests would only fail before the tunnel stands. Static pods do not wait for it.
+  if (!hasManifests(manifestPath(flags))) await Promise.race([connected.promise, stopping.asked]);
   const started = await startAgent({
     ...readNodeSettings(flags),
     nodeName,
@@ -138,6 +139,14 @@ async function runNode(run: NodeRun): Promise<void> {
   await started.close();
   transport.close();
   await host.close();
+}
+
+function hasManifests(directory: string): boolean {
+  try {
+    return readdirSync(directory).length > 0;
+  } catch {
+    return false; // Not made yet.
+  }
 }
 
 /** Streams that the server opens go to the node's API, which may still be starting. */

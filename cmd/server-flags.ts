@@ -129,6 +129,13 @@ export const NODE_FLAGS: readonly Flag[] = [
     check: isCgroupPath,
     group: NODE,
   },
+  {
+    name: 'pod-manifest-path',
+    value: 'dir',
+    help: 'manifests of pods that this node runs by itself; <data-dir>/agent/pod-manifests when absent',
+    check: isAbsolutePath,
+    group: NODE,
+  },
 ];
 
 export const SERVER_FLAGS: readonly Flag[] = [

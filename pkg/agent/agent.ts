@@ -23,6 +23,7 @@ import { orAborted } from './or-aborted.ts';
 import type { Paths } from './paths.ts';
 import { Pods } from './pod/pods.ts';
 import { References } from './references.ts';
+import { StaticPods } from './static/static-pods.ts';
 import { Tokens } from './volumes/tokens.ts';
 import { Volumes } from './volumes/volumes.ts';
 
@@ -36,6 +37,8 @@ export interface AgentOptions {
   readonly client: Client;
   readonly engine: Engine;
   readonly network: {
+    /** The range that an earlier agent of this host was given. */
+    readonly podCidr?: string | undefined;
     /** Makes the bridge ready for this range of pod addresses. */
     setPodCidr(cidr: string): Promise<void>;
   };
@@ -46,6 +49,8 @@ export interface AgentOptions {
   readonly clusterDns: readonly string[];
   /** Default: cluster.local. */
   readonly clusterDomain?: string;
+  /** Directory of static pods' manifests. Default: `<dataDir>/agent/pod-manifests`. */
+  readonly podManifestPath?: string;
   /** Cgroup of all pods; different for several minis on one host. Default: /mini. */
   readonly cgroupRoot?: string;
   /** Default: 500. */
@@ -80,6 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const host = await readHost(options.dataDir);
   const network = Promise.withResolvers<void>();
   const events = new NodeEvents({ client, nodeName, log, clock });
+  const query = { fieldSelector: `spec.nodeName=${nodeName}` };
   const services = new ObjectWatch<Service>({
     client,
     clock,
@@ -102,31 +108,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     node: { hostIps: options.nodeIps, allocatable: capacityOf(node, host) },
   });
   const pods = new Pods(context);
-  const query = { fieldSelector: `spec.nodeName=${nodeName}` };
-  const onChange = (key: string, pod: Pod | undefined) => pods.onPod(key, pod);
+  const statics = staticPods(options, { events, pods });
+  const onChange = (key: string, pod: Pod | undefined) => {
+    if (pods.onPod(key, pod)) statics.onMirror(key, pod);
+  };
   const podWatch = new ObjectWatch<Pod>({ client, clock, log, resource: 'pods', query, onChange });
   const setPodCidr = async (cidr: string) => {
     await options.network.setPodCidr(cidr);
     network.resolve();
   };
+  useKnownCidr(options, setPodCidr);
   const { dataDir } = options;
   const { images } = engine;
-  const registration = new Registration({
-    client,
-    images,
-    options: node,
-    host,
-    dataDir,
-    clock,
-    log,
-    setPodCidr,
-  });
+  const shared = { client, images, dataDir, clock, log };
+  const registration = new Registration({ ...shared, options: node, host, setPodCidr });
   const api = createNodeApi({ context, pods });
 
   const closeAll = async () => {
     events.close();
     api.close();
     await Promise.all([podWatch.close(), registration.close(), services.close()]);
+    await statics.close();
     await pods.close();
     await references.close();
   };
@@ -138,9 +140,32 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   options.signal?.addEventListener('abort', () => void close(), { once: true });
   return {
     serveStream: (stream) => api.serve(stream),
-    synced: podWatch.synced.then(() => pods.removeOrphans()),
+    synced: Promise.all([podWatch.synced, statics.settled]).then(() => {
+      statics.synced();
+      return pods.removeOrphans();
+    }),
     close,
   };
+}
+
+function staticPods(
+  { client, clock, log, nodeName, dataDir, podManifestPath }: AgentOptions,
+  { events, pods }: { readonly events: NodeEvents; readonly pods: Pods },
+): StaticPods {
+  const directory = podManifestPath ?? join(dataDir, 'agent', 'pod-manifests');
+  return new StaticPods({ directory, nodeName, client, events, runner: pods, clock, log });
+}
+
+/** Pods that need no API start before it answers. */
+function useKnownCidr(
+  { network, log }: AgentOptions,
+  setPodCidr: (cidr: string) => Promise<void>,
+): void {
+  const { podCidr } = network;
+  if (podCidr === undefined) return;
+  setPodCidr(podCidr).catch((error: unknown) => {
+    log.warn('Could not make the pod network ready before the server answers', { podCidr, error });
+  });
 }
 
 type Made = Pick<

@@ -7,6 +7,7 @@ import { sleep } from '../../wait/clock.ts';
 import type { NodeContext } from '../node-context.ts';
 import { orAborted } from '../or-aborted.ts';
 import { containerLogs, podLogs } from '../paths.ts';
+import { isStatic } from '../static/annotations.ts';
 import { removePodCgroup } from './cgroups.ts';
 import type { Action } from './decide.ts';
 import { type HookTarget, preStop } from './hooks.ts';
@@ -29,7 +30,7 @@ const MIN_GRACE_SECONDS = 1;
 const KEPT_RUNS = 1;
 
 export interface StopOptions {
-  /** The API has forgotten the pod. */
+  /** The API has forgotten the pod; a static pod's file is gone, which leaves it its grace. */
   readonly isGone?: boolean;
   /** Instead of the pod's own. */
   readonly graceSeconds?: number;
@@ -83,7 +84,8 @@ export class PodEnd {
     view: PodView,
     { isGone, graceSeconds }: StopOptions = {},
   ): Promise<void> {
-    this.#graceSeconds = isGone ? MIN_GRACE_SECONDS : (graceSeconds ?? graceOf(pod));
+    const isForced = isGone && !isStatic(pod);
+    this.#graceSeconds = isForced ? MIN_GRACE_SECONDS : (graceSeconds ?? graceOf(pod));
     const running = runningOf(pod, view);
     const sidecars = running.filter(
       ({ container }) => initContainers(pod).includes(container) && isSidecar(container),

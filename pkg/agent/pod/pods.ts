@@ -6,17 +6,24 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
+import { keyOf } from '../../api/meta.ts';
 import type { ContainerInfo } from '../../engine/engine.ts';
 import type { NodeContext } from '../node-context.ts';
+import { mirroredUid } from '../static/annotations.ts';
+import { MirrorWriter } from '../static/mirror-writer.ts';
+import type { StaticRunner } from '../static/static-pods.ts';
 import { POD_UID } from './labels.ts';
 import { removeOrphan } from './orphans.ts';
 import { PodWorker } from './worker.ts';
 
-export class Pods {
+export class Pods implements StaticRunner {
   readonly #context: NodeContext;
   readonly #workers = new Map<string, PodWorker>();
   /** uid by namespace/name. */
   readonly #byKey = new Map<string, string>();
+  readonly #writers = new Map<string, MirrorWriter>();
+  /** namespace/name of static pods' mirrors. */
+  readonly #mirrors = new Set<string>();
   readonly #unsubscribe: () => void;
 
   constructor(context: NodeContext) {
@@ -24,8 +31,42 @@ export class Pods {
     this.#unsubscribe = context.engine.onChange((container) => this.#onContainer(container));
   }
 
-  /** Takes in what the watch says: the pod as it is now, undefined when it is gone. */
-  onPod(key: string, pod: Pod | undefined): void {
+  /** Takes in what the watch says: the pod as it is now, undefined when it is gone. Returns whether it is a mirror. */
+  onPod(key: string, pod: Pod | undefined): boolean {
+    const isMirror = pod ? mirroredUid(pod) !== undefined : this.#mirrors.has(key);
+    if (!isMirror) this.#onApiPod(key, pod);
+    else if (pod) this.#mirrors.add(key);
+    else this.#mirrors.delete(key);
+    return isMirror;
+  }
+
+  /** See StaticRunner. */
+  addStatic(pod: Pod, onEnd: () => void): void {
+    const { uid } = pod.metadata;
+    const key = keyOf(pod.metadata);
+    const writer = new MirrorWriter(pod, this.#context);
+    const onDone = () => {
+      this.#workers.delete(uid);
+      this.#writers.delete(uid);
+      if (this.#byKey.get(key) === uid) this.#byKey.delete(key);
+      onEnd();
+    };
+    this.#byKey.set(key, uid);
+    this.#writers.set(uid, writer);
+    const worker = new PodWorker(pod, { context: this.#context, writer, onDone });
+    this.#workers.set(uid, worker);
+    worker.wake();
+  }
+
+  removeStatic(uid: string): void {
+    this.#workers.get(uid)?.gone();
+  }
+
+  mirrored(uid: string, mirror: Pod | undefined): void {
+    this.#writers.get(uid)?.mirror(mirror);
+  }
+
+  #onApiPod(key: string, pod: Pod | undefined): void {
     const known = this.#byKey.get(key);
     if (known !== undefined && known !== pod?.metadata.uid) {
       this.#byKey.delete(key);

@@ -3,11 +3,12 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ConfigMap, Container, Pod, Secret } from '../../api/generated/types.ts';
+import type { ConfigMap, Container, Pod, Secret, Service } from '../../api/generated/types.ts';
 import { type ContainerConfig, EngineError, type SandboxInfo } from '../../engine/engine.ts';
 import type { Image } from '../../image/image-store.ts';
 import type { NodeContext } from '../node-context.ts';
 import { logPath, messagePath, podDir } from '../paths.ts';
+import { isStatic } from '../static/annotations.ts';
 import { containerMounts } from '../volumes/mounts.ts';
 import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
@@ -142,7 +143,7 @@ async function configOf(
     pod,
     podIps,
     node,
-    services: await context.services(signal),
+    services: await servicesFor(context, pod, signal),
     lookup: lookupIn(context, pod, signal),
   });
   const own = join(podDir(paths, pod.metadata.uid));
@@ -171,6 +172,17 @@ async function configOf(
     cgroupParent: cgroupParent(cgroupRoot, pod),
     logPath: log,
   });
+}
+
+/** A static pod does not wait for the API: it is told of the services that are known. */
+function servicesFor(
+  { services }: NodeContext,
+  pod: Pod,
+  signal: AbortSignal,
+): Promise<readonly Service[]> {
+  if (!isStatic(pod)) return services(signal);
+  const known = new Promise<readonly Service[]>((resolve) => setImmediate(resolve, []));
+  return Promise.race([services(signal), known]);
 }
 
 /** The container whose processes an ephemeral one is to see. Throws a ConfigError when it does not run. */

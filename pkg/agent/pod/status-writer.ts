@@ -13,14 +13,26 @@ import { type Clock, sleep } from '../../wait/clock.ts';
 
 const RETRY = { firstMs: 50, maxMs: 10_000, jitter: 0.5 };
 
-interface WriterOptions {
+export interface WriterOptions {
   readonly client: Client;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
+/** Where a pod's worker leaves its status, and has the pod from. */
+export interface PodWriter {
+  /** The newest known version of the pod; statuses are built on this one. */
+  readonly pod: Pod;
+  /** Takes in a newer version. */
+  observe(pod: Pod): void;
+  set(status: PodStatus): void;
+  /** Resolves once the last status that was set is written, or the pod is gone, or the writer is closed. */
+  flush(): Promise<void>;
+  close(): void;
+}
+
 /** The status of one pod on its way to the API. */
-export class StatusWriter {
+export class StatusWriter implements PodWriter {
   readonly #options: WriterOptions;
   readonly #controller = new AbortController();
   #base: Pod;

@@ -18,7 +18,7 @@ import { PodStart } from './pod-start.ts';
 import { type PodView, viewOf } from './records.ts';
 import { referencesOf } from './references-of.ts';
 import { statusOf } from './status.ts';
-import { StatusWriter } from './status-writer.ts';
+import { type PodWriter, StatusWriter } from './status-writer.ts';
 
 /** A start that is done sooner writes one status, not two. */
 const PUBLISH_DELAY_MS = 100;
@@ -26,6 +26,8 @@ const RETRY = { firstMs: 500, maxMs: 60_000, jitter: 0.2 };
 
 export interface WorkerOptions {
   readonly context: NodeContext;
+  /** Default: one that writes to the pod itself. */
+  readonly writer?: PodWriter;
   /** Called once, when the pod is gone from the API and from the node. */
   onDone(): void;
 }
@@ -33,7 +35,7 @@ export interface WorkerOptions {
 export class PodWorker {
   readonly #context: NodeContext;
   readonly #options: WorkerOptions;
-  readonly #writer: StatusWriter;
+  readonly #writer: PodWriter;
   readonly #hints: RunHints;
   readonly #probes: PodProbes;
   readonly #start: PodStart;
@@ -58,7 +60,7 @@ export class PodWorker {
     this.#options = options;
     this.#context = context;
     this.#uid = pod.metadata.uid;
-    this.#writer = new StatusWriter(pod, context);
+    this.#writer = options.writer ?? new StatusWriter(pod, context);
     this.#hints = new RunHints(context.paths);
     this.#probes = new PodProbes({ context, onResult: () => this.wake() });
     this.#end = new PodEnd(context);

@@ -97,6 +97,9 @@ export class ManifestDir {
   async #readFiles(): Promise<void> {
     const { directory, onPods } = this.#options;
     const names = (await readdir(directory)).filter((name) => !name.startsWith('.')).sort();
+    // Of two files with the same pod the one that was there first has it.
+    const isNew = (name: string) => Number(!this.#files.get(join(directory, name))?.pod);
+    names.sort((a, b) => isNew(a) - isNew(b));
     const files = new Map<string, Known>();
     const pods = new Map<string, Pod>();
     for (const name of names) {
@@ -104,7 +107,8 @@ export class ManifestDir {
       const known = await this.#readFile(path, pods);
       if (!known) continue;
       files.set(path, known);
-      if (known.pod) pods.set(keyOf(known.pod.metadata), known.pod);
+      const key = known.pod && keyOf(known.pod.metadata);
+      if (known.pod && key && !pods.has(key)) pods.set(key, known.pod);
     }
     this.#files = files;
     if (!this.#isClosed) onPods(pods);

@@ -25,7 +25,7 @@ const UID_LENGTH = 32;
 
 /** The pod as this node runs it. Its uid is that of its content. Throws a ManifestError. */
 export function readManifest(text: string, facts: ManifestFacts): Pod {
-  const pod = decodePod(valueOf(text));
+  const pod = decodePod(parsed(text));
   const { path, nodeName, nowMs } = facts;
   const source = JSON.stringify([nodeName, path, pod]);
   const uid = createHash('sha256').update(source).digest('hex').slice(0, UID_LENGTH);
@@ -54,7 +54,7 @@ export function readManifest(text: string, facts: ManifestFacts): Pod {
   return complete;
 }
 
-function valueOf(text: string): unknown {
+function parsed(text: string): unknown {
   const [document, ...others] = parseAllDocuments(text).filter(({ contents }) => contents !== null);
   if (!document) throw new ManifestError('the file is empty');
   if (others.length > 0) throw new ManifestError('a file may hold one pod only');

@@ -4,8 +4,8 @@
  */
 
 import type { Node, Pod } from '../../api/generated/types.ts';
-import { describe, type Logger } from '../../log/log.ts';
 import type { Client } from '../../client/client.ts';
+import { describe, type Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { NodeEvents } from '../events.ts';
@@ -47,9 +47,12 @@ export class StaticPods {
   readonly #running = new Map<string, Pod>();
   readonly #mirrors = new Map<string, Pod>();
   readonly #busy = new Set<string>();
+  /** Something happened to them while a call was under way. */
+  readonly #again = new Set<string>();
   readonly #retries = new Map<string, Retry>();
   readonly #controller = new AbortController();
   #isSynced = false;
+  #hasRead = false;
 
   constructor(options: StaticPodsOptions) {
     this.#options = options;
@@ -91,6 +94,7 @@ export class StaticPods {
   #want(pods: ReadonlyMap<string, Pod>): void {
     const keys = new Set([...this.#wanted.keys(), ...pods.keys()]);
     this.#wanted = pods;
+    this.#hasRead = true;
     for (const key of keys) this.#reconcile(key);
   }
 
@@ -110,6 +114,7 @@ export class StaticPods {
     const isMine = running !== undefined && mirroredUid(mirror ?? running) === running.metadata.uid;
     const isLeaving = mirror?.metadata.deletionTimestamp !== undefined;
     if (running) this.#options.runner.mirrored(running.metadata.uid, isMine ? mirror : undefined);
+    if (!this.#hasRead) return; // The file of a mirror's pod may only not have been read yet.
     if (mirror && (!isMine || isLeaving)) this.#call(key, () => this.#removeMirror(mirror));
     else if (!mirror && this.#isSynced && running && this.#wanted.has(key))
       this.#call(key, () => this.#createMirror(running));
@@ -133,7 +138,10 @@ export class StaticPods {
   /** One call for a name at a time, again after a failure. */
   #call(key: string, work: () => Promise<unknown>): void {
     const retry = this.#retries.get(key);
-    if (this.#busy.has(key)) return;
+    if (this.#busy.has(key)) {
+      this.#again.add(key);
+      return;
+    }
     retry?.cancel();
     this.#busy.add(key);
     const failed = (error: unknown) => {
@@ -146,7 +154,10 @@ export class StaticPods {
     };
     work()
       .then(() => void this.#retries.delete(key), failed)
-      .finally(() => this.#busy.delete(key));
+      .finally(() => {
+        this.#busy.delete(key);
+        if (this.#again.delete(key)) this.#reconcile(key);
+      });
   }
 
   async #createMirror(pod: Pod): Promise<void> {
