@@ -9,9 +9,9 @@ import { pods } from '../../api/resources/pod.ts';
 import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE, FROM_FILE } from './annotations.ts';
 
 /** What is wrong with a manifest, for whoever wrote it. */
-export class ManifestError extends Error {}
+class ManifestError extends Error {}
 
-export interface ManifestFacts {
+interface ManifestFacts {
   readonly path: string;
   readonly nodeName: string;
   readonly nowMs: number;
