@@ -17,7 +17,7 @@ export interface ActorsOptions {
   /** PEM of the cluster's CA, published to every namespace. */
   readonly ca: string;
   readonly clusterCidr: string;
-  /** Those not to start: `controllers`, `scheduler`. */
+  /** Those not to start: `controllers`, `scheduler`, `local-storage`. */
   readonly disabled: readonly string[];
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -32,7 +32,11 @@ export function startActors(options: ActorsOptions): void {
     startManager({
       client,
       informers,
-      controllers: allControllers({ clusterCidr, rootCa: ca }),
+      controllers: allControllers({
+        clusterCidr,
+        rootCa: ca,
+        hasLocalStorage: !disabled.includes('local-storage'),
+      }),
       log: log.with({ part: 'controllers' }),
       signal,
     });

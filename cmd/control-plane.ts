@@ -39,7 +39,7 @@ export interface ControlPlaneOptions {
   readonly serviceCidr: string;
   readonly clusterDns: string;
   readonly clusterDomain: string;
-  /** Components not to run: `controllers`, `scheduler`. */
+  /** Components not to run: `controllers`, `scheduler`, `local-storage`. */
   readonly disabled: readonly string[];
   /** Secrets that join a node, by user of the token. */
   readonly passwords: Readonly<Record<string, string>>;
@@ -82,6 +82,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     serviceCidr: options.serviceCidr,
     addresses: options.addresses,
     port: options.port,
+    hasLocalStorage: !options.disabled.includes('local-storage'),
   });
   void keepUp({ store, registry, rbac, clock: systemClock, log, signal });
   const listening = await api.listen({ host: options.host, port: options.port, tls: tlsOf(pki) });

@@ -25,7 +25,7 @@ export const DEFAULT_KUBECONFIG = '/etc/mini/kubeconfig.yaml';
 const DEFAULT_PORT = 6443;
 
 /** What --disable takes. */
-const COMPONENTS = ['controllers', 'scheduler'];
+const COMPONENTS = ['controllers', 'local-storage', 'scheduler'];
 
 const FILES = 'Files:';
 const LISTENER = 'API server:';

@@ -4,14 +4,14 @@
  */
 
 import type { Taint } from '../api/generated/types.ts';
-import { matchesNode, matchesSelector } from './node-affinity.ts';
+import { matchesNode } from './node-affinity.ts';
 import type { NodeInfo } from './node-table.ts';
 import { type Affinities, affinityReason, antiAffinityReason } from './pod-affinity.ts';
 import { collides, type PodInfo } from './pod-info.ts';
 import { PODS, type ResourceNames } from './resources.ts';
 import { type Spread, spreadReason } from './spread.ts';
 import { tolerates, untolerated } from './tolerations.ts';
-import type { VolumeNeeds } from './volumes.ts';
+import { rivalReason, type VolumeNeeds, volumeReason } from './volumes.ts';
 
 /** A pod to be placed, with what was counted for it. */
 export interface Pending {
@@ -76,18 +76,22 @@ export const FILTERS: readonly Filter[] = [
         : ["node(s) didn't have free ports for the requested pod ports"],
   },
   { name: 'NodeResourcesFit', isResolvable: true, check: lacking },
-  {
-    name: 'VolumeBinding',
-    isResolvable: false,
-    check: ({ volumes }, { node }) =>
-      volumes.affinities.every((selector) => matchesSelector(selector, node))
-        ? PASSED
-        : ["node(s) didn't match PersistentVolume's node affinity"],
-  },
+  { name: 'VolumeRestrictions', isResolvable: true, check: byRivals },
+  { name: 'VolumeBinding', isResolvable: false, check: byVolumes },
   { name: 'PodTopologySpread', isResolvable: true, check: bySpread },
   { name: 'PodAffinity', isResolvable: false, check: byAffinity },
   { name: 'PodAntiAffinity', isResolvable: true, check: byAntiAffinity },
 ];
+
+function byRivals({ volumes }: Pending, node: NodeInfo): readonly string[] {
+  const reason = volumes.rivals.length > 0 ? rivalReason(volumes, node) : undefined;
+  return reason ? [reason] : PASSED;
+}
+
+function byVolumes({ volumes }: Pending, { node }: NodeInfo): readonly string[] {
+  const reason = volumeReason(volumes, node);
+  return reason ? [reason] : PASSED;
+}
 
 function bySpread({ spreads }: Pending, node: NodeInfo): readonly string[] {
   const reason = spreads.length > 0 ? spreadReason(spreads, node) : undefined;

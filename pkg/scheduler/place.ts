@@ -8,7 +8,7 @@ import { affinitiesOf } from './pod-affinity.ts';
 import type { PodInfo } from './pod-info.ts';
 import { best } from './scores.ts';
 import { spreadsOf } from './spread.ts';
-import { volumeNeeds } from './volumes.ts';
+import { type Assumed, volumeNeeds } from './volumes.ts';
 
 /** Why nodes do not fit. */
 export interface Misfit {
@@ -26,7 +26,11 @@ export type Placement =
   | { readonly node?: undefined; readonly misfit: Misfit };
 
 /** Reads what a pod needs. */
-export function pendingOf(info: PodInfo, table: NodeTable, cache: Cache): Pending {
+export function pendingOf(
+  info: PodInfo,
+  table: NodeTable,
+  { cache, assumed }: { readonly cache: Cache; readonly assumed: Assumed },
+): Pending {
   const nodes = table.nodes();
   const namespaceLabels = (name: string) =>
     cache.get<Namespace>('namespaces', { name })?.metadata.labels;
@@ -34,7 +38,7 @@ export function pendingOf(info: PodInfo, table: NodeTable, cache: Cache): Pendin
     info,
     spreads: spreadsOf(info, nodes),
     affinities: affinitiesOf(info, nodes, namespaceLabels),
-    volumes: volumeNeeds(info.pod, cache),
+    volumes: volumeNeeds(info.pod, { cache, nodes, assumed }),
     names: table.names,
   };
 }

@@ -11,11 +11,13 @@ import type { Change } from '../client/informer.ts';
 import type { Informers } from '../client/informers.ts';
 import { describe, type Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
+import { assume, bindVolumes, forget } from './bind-volumes.ts';
 import { NodeTable } from './node-table.ts';
 import { explain, type Misfit, pendingOf, place } from './place.ts';
 import type { PodInfo } from './pod-info.ts';
 import { preempt, type Victims } from './preemption.ts';
 import { SchedulingQueue } from './queue.ts';
+import { type Assumed, type Choice, choose, usesClaims } from './volumes.ts';
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -37,7 +39,8 @@ export interface Scheduler {
 const NAME = 'default-scheduler';
 /** Pods placed in one turn of the event loop; others get their turn in between. */
 const TURN_MAX = 128;
-const RESOURCES = ['nodes', 'pods', 'namespaces', 'persistentvolumeclaims', 'persistentvolumes'];
+const VOLUME_RESOURCES = ['persistentvolumeclaims', 'persistentvolumes', 'storageclasses'];
+const RESOURCES = ['nodes', 'pods', 'namespaces', ...VOLUME_RESOURCES];
 
 /** Starts the scheduler. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
@@ -61,6 +64,7 @@ class Run {
   readonly #table = new NodeTable();
   readonly #queue: SchedulingQueue;
   readonly #inFlight = new Set<Promise<void>>();
+  readonly #assumed: Assumed = { nodes: new Map(), volumes: new Map() };
   #isStarted = false;
   #isTurnDue = false;
   #turn = 0;
@@ -75,8 +79,8 @@ class Run {
     const { informers } = this.#options;
     informers.subscribe<Node>('nodes', (change) => this.#onNode(change));
     informers.subscribe<Pod>('pods', (change) => this.#onPod(change));
-    for (const resource of ['persistentvolumeclaims', 'persistentvolumes']) {
-      informers.subscribe(resource, () => this.#queue.changed());
+    for (const resource of VOLUME_RESOURCES) {
+      informers.subscribe(resource, () => this.#queue.changed(usesClaims));
     }
     this.#isStarted = true;
     this.#wake();
@@ -137,13 +141,15 @@ class Run {
   #placeOne(pod: Pod): void {
     const { informers } = this.#options;
     const info = this.#table.read(pod);
-    const pending = pendingOf(info, this.#table, informers);
+    const pending = pendingOf(info, this.#table, { cache: informers, assumed: this.#assumed });
     this.#turn += 1;
     const { node, misfit } = place(pending, this.#table, this.#turn);
     if (node) {
       this.#table.unnominate(info.uid);
       this.#table.assume(info, node.name);
-      this.#track(this.#bind(info, node.name));
+      const choices = choose(pending.volumes, node.node) ?? [];
+      assume(this.#assumed, choices, node.name);
+      this.#track(this.#bind(info, { nodeName: node.name, choices }));
       return;
     }
     const nodes = this.#table.nodes();
@@ -159,8 +165,11 @@ class Run {
     this.#inFlight.add(done);
   }
 
-  async #bind(info: PodInfo, nodeName: string): Promise<void> {
-    const { client, events, log, signal } = this.#options;
+  async #bind(
+    info: PodInfo,
+    { nodeName, choices }: { readonly nodeName: string; readonly choices: readonly Choice[] },
+  ): Promise<void> {
+    const { client, events, signal } = this.#options;
     const { metadata } = info.pod;
     const { name, namespace = '', uid } = metadata;
     const binding = {
@@ -170,18 +179,51 @@ class Run {
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
     };
     try {
+      if (choices.length > 0) await this.#bindVolumes(info, { nodeName, choices });
       await client.createSub('pods', { namespace, name }, 'binding', binding, signal);
       const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
       events.normal(info.pod, 'Scheduled', message);
     } catch (error) {
-      this.#table.forget(uid);
-      if (signal.aborted) return;
-      if (isReason(error, 'NotFound')) {
-        this.#queue.delete(uid);
-        return;
+      this.#onBindFailure(info, { nodeName, error });
+    } finally {
+      forget(this.#assumed, choices);
+    }
+  }
+
+  #onBindFailure(
+    { pod, uid }: PodInfo,
+    { nodeName, error }: { readonly nodeName: string; readonly error: unknown },
+  ): void {
+    const { log, signal } = this.#options;
+    this.#table.forget(uid);
+    if (signal.aborted) return;
+    if (isReason(error, 'NotFound')) {
+      this.#queue.delete(uid);
+      return;
+    }
+    log.warn('Failed to bind a pod', { pod: nameOf(pod), nodeName, error: describe(error) });
+    this.#queue.retryLater(uid);
+  }
+
+  async #bindVolumes(
+    { pod }: PodInfo,
+    { nodeName, choices }: { readonly nodeName: string; readonly choices: readonly Choice[] },
+  ): Promise<void> {
+    const { client, informers, events, signal } = this.#options;
+    try {
+      await bindVolumes(choices, nodeName, {
+        client,
+        informers,
+        clock: this.#clock,
+        assumed: this.#assumed,
+        signal,
+      });
+    } catch (error) {
+      if (!signal.aborted && !isReason(error, 'Conflict')) {
+        const message = `running PreBind plugin "VolumeBinding": binding volumes: ${describe(error)}`;
+        events.warning(pod, 'FailedScheduling', message);
       }
-      log.warn('Failed to bind a pod', { pod: nameOf(info.pod), nodeName, error: describe(error) });
-      this.#queue.retryLater(uid);
+      throw isReason(error, 'NotFound') ? new Error('a claim or volume is gone') : error;
     }
   }
 

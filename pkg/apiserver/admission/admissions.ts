@@ -13,6 +13,7 @@ import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { serviceAccount } from './service-account.ts';
 import { serviceAddresses } from './service-addresses.ts';
+import { claimResize, storageObjectInUseProtection } from './volumes.ts';
 
 export interface AdmissionsOptions {
   readonly authorizer: Authorizer;
@@ -35,6 +36,8 @@ export function createAdmissions(options: AdmissionsOptions): readonly Admission
     defaultTolerationSeconds,
     runtimeClass,
     defaultStorageClass,
+    storageObjectInUseProtection,
+    claimResize,
     certificates(authorizer),
     createEscalationCheck({ authorizer, rbac }),
     serviceAddresses({ serviceCidrs, now, ...(nodePorts ? { nodePorts } : {}) }),

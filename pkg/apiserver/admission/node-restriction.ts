@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { forbidden } from '../../api/errors.ts';
-import type { Node, Pod } from '../../api/generated/types.ts';
+import type { Node, PersistentVolume, Pod } from '../../api/generated/types.ts';
 import type { ApiObject } from '../../api/meta.ts';
 import type { Admission, AdmissionRequest } from '../contract.ts';
 import { nodeNameOf } from '../nodes.ts';
@@ -30,6 +30,7 @@ interface Check {
 const CHECKS: Readonly<Record<string, (check: Check) => void>> = {
   '/pods': checkPod,
   '/nodes': checkNode,
+  '/persistentvolumes': checkVolume,
   'coordination.k8s.io/leases': checkOwnName,
   'storage.k8s.io/csinodes': checkOwnName,
 };
@@ -99,6 +100,22 @@ function checkNode({ request, nodeName }: Check): void {
     !isDeepStrictEqual(before?.spec?.taints ?? [], after?.spec?.taints ?? [])
   ) {
     throw refuse(request, `node "${nodeName}" is not allowed to modify taints`);
+  }
+}
+
+/** Of a volume that it made a node writes its notes and takes its finalizer away: what the volume is stays. */
+function checkVolume({ request, nodeName }: Check): void {
+  if (request.operation !== 'UPDATE') return;
+  const before = objectAs<PersistentVolume>(request.old, 'PersistentVolume');
+  const after = objectAs<PersistentVolume>(request.object, 'PersistentVolume');
+  const same =
+    isDeepStrictEqual(before?.spec, after?.spec) &&
+    isDeepStrictEqual(before?.metadata.labels, after?.metadata.labels);
+  if (!same) {
+    throw refuse(
+      request,
+      `node "${nodeName}" can only change annotations and finalizers of its volumes`,
+    );
   }
 }
 

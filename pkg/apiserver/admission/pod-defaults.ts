@@ -8,14 +8,13 @@ import type {
   StorageClass,
   Toleration,
 } from '../../api/generated/types.ts';
+import { defaultClass, wantsDefaultClass } from '../../api/volume-binding.ts';
 import type { Admission } from '../contract.ts';
 import { createdPod, isOn, objectAs, shownName } from './subject.ts';
 
 /** A pod stays this long on a node that is not ready or cannot be reached. */
 const TOLERATION_SECONDS = 300;
 const NODE_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
-const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class';
-const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class';
 
 export const defaultTolerationSeconds: Admission = {
   name: 'DefaultTolerationSeconds',
@@ -82,23 +81,9 @@ export const defaultStorageClass: Admission = {
     const { object, registry } = request;
     if (!isOn(request, 'CREATE', 'persistentvolumeclaims')) return object;
     const claim = objectAs<PersistentVolumeClaim>(object, 'PersistentVolumeClaim');
-    const isChosen =
-      claim?.spec?.storageClassName !== undefined ||
-      claim?.metadata.annotations?.[BETA_CLASS] !== undefined;
-    if (!claim?.spec || isChosen) return object;
-    const [newest] = registry
-      .list<StorageClass>('storageclasses')
-      .items.filter(({ metadata }) => metadata.annotations?.[DEFAULT_CLASS] === 'true')
-      .sort(
-        (a, b) =>
-          compare(b.metadata.creationTimestamp, a.metadata.creationTimestamp) ||
-          compare(a.metadata.name, b.metadata.name),
-      );
-    if (!newest) return claim;
-    return { ...claim, spec: { ...claim.spec, storageClassName: newest.metadata.name } };
+    if (!claim?.spec || !wantsDefaultClass(claim)) return object;
+    const found = defaultClass(registry.list<StorageClass>('storageclasses').items);
+    if (!found) return claim;
+    return { ...claim, spec: { ...claim.spec, storageClassName: found.metadata.name } };
   },
 };
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -10,6 +10,7 @@ import type {
   Pod,
   PolicyRule,
 } from '../../api/generated/types.ts';
+import { VOLUME_NODE } from '../../api/volume-binding.ts';
 import type { Attributes, Authorizer, Decision, Registry } from '../contract.ts';
 import { nodeNameOf } from '../nodes.ts';
 import { podReferences } from './pod-references.ts';
@@ -83,7 +84,7 @@ const GUARDED: Readonly<Record<string, (question: Question) => Decision>> = {
   '/secrets': (question) => referenced(question, 'secrets'),
   '/configmaps': (question) => referenced(question, 'configmaps'),
   '/persistentvolumeclaims': (question) => referenced(question, 'persistentvolumeclaims'),
-  '/persistentvolumes': (question) => (isBoundHere(question) ? YES : unrelated(question)),
+  '/persistentvolumes': volume,
   '/serviceaccounts': account,
   'coordination.k8s.io/leases': ownLease,
   'storage.k8s.io/csinodes': ownCsiNode,
@@ -103,6 +104,19 @@ function referenced(
     podReferences(pod)[kind].has(name),
   );
   return isUsed ? YES : unrelated(question);
+}
+
+const VOLUME_VERBS = ['get', 'update', 'patch', 'delete'];
+
+/** Those of the node's pods, and those that the node has made. NodeRestriction limits what it may write. */
+function volume(question: Question): Decision {
+  const { verb, name, subresource } = question.attributes;
+  // By label; a volume holds no secrets, only names of them.
+  if ((verb === 'list' || verb === 'watch') && !name) return YES;
+  if (isBoundHere(question)) return YES;
+  const found = question.registry.get<PersistentVolume>('persistentvolumes', { name });
+  const isOwn = found?.metadata.labels?.[VOLUME_NODE] === question.nodeName;
+  return isOwn && !subresource && VOLUME_VERBS.includes(verb) ? YES : unrelated(question);
 }
 
 function isBoundHere({ attributes, nodeName, registry }: Question): boolean {

@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isReason } from '../../../api/errors.ts';
 import type { ApiObject, Draft } from '../../../api/meta.ts';
+import { LOCAL_PATH } from '../../../api/volume-binding.ts';
 import { parseRange } from '../../admission/address-range.ts';
 import { SYSTEM_PRIORITY_CLASSES } from '../../admission/priority.ts';
 import type { Registry } from '../../contract.ts';
@@ -13,6 +14,19 @@ import { reconcileBootstrapPolicy } from './reconcile.ts';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 const SERVICE = 'kubernetes';
+/** Name and ways are k3s's; made when missing, never changed. */
+const LOCAL_CLASS = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: {
+    name: 'local-path',
+    annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' },
+  },
+  provisioner: LOCAL_PATH,
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+  allowVolumeExpansion: true,
+};
 
 export interface BootstrapOptions {
   readonly registry: Registry;
@@ -21,6 +35,8 @@ export interface BootstrapOptions {
   /** Addresses and port at which pods reach the servers. */
   readonly addresses: readonly string[];
   readonly port: number;
+  /** Whether mini makes volumes itself: then there is a class of them, the default one. */
+  readonly hasLocalStorage?: boolean;
 }
 
 /** Resolves once everything is there. */
@@ -29,6 +45,7 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
   await Promise.all([
     ...NAMESPACES.map((name) => ensure(registry, 'namespaces', namespaceOf(name))),
     ...SYSTEM_PRIORITY_CLASSES.map((one) => ensure(registry, 'priorityclasses', one)),
+    ...(options.hasLocalStorage ? [ensure(registry, 'storageclasses', LOCAL_CLASS)] : []),
     reconcileBootstrapPolicy(registry),
     reconcileKubernetesService(options),
   ]);

@@ -112,6 +112,15 @@ export const CONTROLLER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
+    name: 'ephemeral-volume-controller',
+    rules: [
+      EVENTS,
+      on('', ['pods'], READ),
+      on('', ['pods/finalizers'], ['update']),
+      on('', ['persistentvolumeclaims'], [...READ, 'create']),
+    ],
+  },
+  {
     name: 'expand-controller',
     rules: [
       EVENTS,
