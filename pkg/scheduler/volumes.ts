@@ -36,7 +36,7 @@ export interface VolumeNeeds {
   readonly rivals: readonly Rival[];
 }
 
-export interface UnboundClaim {
+interface UnboundClaim {
   readonly claim: PersistentVolumeClaim;
   readonly storageClass: StorageClass;
   /** Chosen for another pod that uses the claim. */
