@@ -92,7 +92,10 @@ suite('values of flags', ({ test }) => {
   test('only components that exist can be disabled', () => {
     const disable = SERVER_FLAGS.find(({ name }) => name === 'disable');
     assert.is(disable?.check?.('scheduler'), undefined);
-    assert.match(disable?.check?.('traefik') ?? '', 'there are controllers, local-storage, scheduler');
+    assert.match(
+      disable?.check?.('traefik') ?? '',
+      'there are controllers, local-storage, scheduler',
+    );
   });
 
   test('blocks overlap when one lies in the other', () => {
