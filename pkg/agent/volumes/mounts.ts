@@ -51,7 +51,10 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
   return {
     ...source,
     destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
-    isReadOnly: mount.readOnly === true || isContent,
+    isReadOnly:
+      mount.readOnly === true ||
+      isContent ||
+      volume?.persistentVolumeClaim?.readOnly === true,
     ...(propagation ? { propagation } : {}),
   };
 }

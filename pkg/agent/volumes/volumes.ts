@@ -3,21 +3,26 @@
  * Small volumes with content from the API lie under the run directory (tmpfs), emptyDir under the data directory.
  */
 
-import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigMap, Pod, Secret, Volume } from '../../api/generated/types.ts';
+import { bytes } from '../../api/quantity.ts';
 import { type Paths, podDir, podRunDir } from '../paths.ts';
 import type { FieldFacts } from '../pod/field-ref.ts';
 import type { References } from '../references.ts';
 import { writePayload } from './atomic-writer.ts';
+import type { Claims } from './claims.ts';
 import { hostPath } from './host-path.ts';
 import { type PayloadSources, payloadOf } from './payload-of.ts';
 import type { Tokens } from './tokens.ts';
+import type { VolumeHost } from './volume-host.ts';
 
 interface VolumesOptions {
   readonly paths: Paths;
   readonly references: References;
   readonly tokens: Tokens;
+  readonly host: VolumeHost;
+  readonly claims: Claims;
 }
 
 /** A volume could not be made; the message is for the FailedMount event. */
@@ -59,36 +64,74 @@ export class Volumes {
     return this.#options.tokens.refreshAtMs(uid);
   }
 
+  /** Lets go of claims: the pod's containers are gone for good. */
+  async release(uid: string): Promise<void> {
+    await this.#options.claims.release(uid);
+  }
+
   /** Removes everything the pod has on disk but its logs. */
   async remove(uid: string): Promise<void> {
-    const { paths, tokens } = this.#options;
+    const { paths, tokens, claims } = this.#options;
     tokens.forget(uid);
+    await claims.release(uid);
+    await this.#unmountAll(join(podRunDir(paths, uid), 'volumes'));
     await rm(podDir(paths, uid), { recursive: true, force: true });
     await rm(podRunDir(paths, uid), { recursive: true, force: true });
   }
 
   async #setUpOne(facts: FieldFacts, volume: Volume, signal: AbortSignal): Promise<string> {
     const { pod } = facts;
-    const gid = pod.spec.securityContext?.fsGroup;
-    if (volume.emptyDir) return this.#emptyDir(pod, volume, gid);
+    if (volume.emptyDir) return this.#emptyDir(facts, volume);
     if (volume.hostPath) return hostPath(volume.hostPath);
+    const claim = await this.#options.claims.mount(pod, volume, signal);
+    if (claim) {
+      if (claim.isOwnable && !isReadOnly(volume)) await this.#own(pod, claim.path);
+      return claim.path;
+    }
     const payload = await payloadOf(volume, this.#sources(facts, signal));
     if (!payload) {
       const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
       throw new Error(`volumes of kind ${kind} are not supported by this node`);
     }
     const directory = this.#path(pod, volume.name, true);
-    await writePayload(directory, payload, { gid });
+    await writePayload(directory, payload, { gid: pod.spec.securityContext?.fsGroup });
     return directory;
   }
 
-  async #emptyDir(pod: Pod, { name, emptyDir }: Volume, gid: number | undefined): Promise<string> {
-    const path = this.#path(pod, name, emptyDir?.medium === 'Memory');
+  async #emptyDir(facts: FieldFacts, { name, emptyDir }: Volume): Promise<string> {
+    const { pod } = facts;
+    const isInMemory = emptyDir?.medium === 'Memory';
+    const path = this.#path(pod, name, isInMemory);
     const made = await mkdir(path, { recursive: true });
+    if (isInMemory) {
+      await this.#options.host.mountMemory(path, memoryBytes(facts, emptyDir?.sizeLimit));
+    }
     if (made === undefined) return path;
+    const gid = pod.spec.securityContext?.fsGroup;
     if (gid !== undefined) await chown(path, 0, gid);
     await chmod(path, gid === undefined ? 0o777 : 0o2777);
     return path;
+  }
+
+  /** By fsGroup; with the policy OnRootMismatch only when the volume itself is of another group or mode. */
+  async #own(pod: Pod, path: string): Promise<void> {
+    const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
+    if (fsGroup === undefined) return;
+    if (fsGroupChangePolicy === 'OnRootMismatch') {
+      const { gid, mode } = await stat(path);
+      if (gid === fsGroup && (mode & OWNED_MODE) === OWNED_MODE) return;
+    }
+    await this.#options.host.ownTree(path, fsGroup);
+  }
+
+  /** Volumes in memory are file systems of their own. */
+  async #unmountAll(directory: string): Promise<void> {
+    const own = await stat(directory).catch(() => undefined);
+    if (!own) return;
+    for (const name of await readdir(directory)) {
+      const { dev } = await stat(join(directory, name));
+      if (dev !== own.dev) await this.#options.host.unmount(join(directory, name));
+    }
   }
 
   #path(pod: Pod, name: string, isInMemory: boolean): string {
@@ -107,4 +150,25 @@ export class Volumes {
       token: (options) => tokens.get(facts.pod, options, signal),
     };
   }
+}
+
+/** What fsGroup gives a volume's own directory: setgid, and all rights of the group. */
+const OWNED_MODE = 0o2770;
+
+function isReadOnly({ persistentVolumeClaim }: Volume): boolean {
+  return persistentVolumeClaim?.readOnly === true;
+}
+
+/** As the kubelet sizes them: what the pod may have of memory, or less if the volume asks for less. */
+export function memoryBytes({ pod, node }: FieldFacts, sizeLimit: string | undefined): number {
+  const { containers, initContainers = [] } = pod.spec;
+  const limits = [...containers, ...initContainers].map(({ resources }) =>
+    bytes(resources?.limits?.['memory']),
+  );
+  const own = bytes(pod.spec.resources?.limits?.['memory']);
+  const isLimited = limits.every((limit) => limit > 0);
+  const sum = limits.reduce((total, limit) => total + limit, 0);
+  const most = own > 0 ? own : isLimited ? sum : bytes(node.allocatable['memory']);
+  const asked = bytes(sizeLimit);
+  return asked > 0 ? Math.min(asked, most) : most;
 }

@@ -1,0 +1,107 @@
+/**
+ * What one volume of mini's own provisioner is made of: a directory with a project quota where the file system keeps
+ * them, else one on which a sparse file with an ext4 is mounted. Each step may be done again.
+ */
+
+import { chmod, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { failedWith, type VolumeHost } from './volume-host.ts';
+
+/** Any user may use a volume until its pod's fsGroup says otherwise. */
+const OPEN_MODE = 0o777;
+const IMAGES = '.images';
+
+export interface Backing {
+  /** Where its files are. */
+  readonly path: string;
+  /** Of the sparse file, if it is one. */
+  readonly image: string;
+}
+
+/** Throws when the path is not one directly below `directory`. */
+export function backingOf(directory: string, path: string): Backing {
+  const name = basename(path);
+  if (dirname(path) !== directory || name.startsWith('.')) {
+    throw new Error(
+      `the volume lies in ${dirname(path)} and this node has its volumes in ${directory}: was --data-dir changed?`,
+    );
+  }
+  return { path, image: join(directory, IMAGES, `${name}.ext4`) };
+}
+
+/** Makes it, or mounts it again. */
+export async function mountBacking(
+  host: VolumeHost,
+  { path, image }: Backing,
+  bytes: number,
+): Promise<void> {
+  const isNew = !(await exists(path));
+  if (isNew) await mkdir(path, { recursive: true, mode: OPEN_MODE });
+  if (!(await exists(image))) {
+    if (await limit(host, path, bytes)) {
+      if (isNew) await chmod(path, OPEN_MODE);
+      return;
+    }
+    await mkdir(dirname(image), { recursive: true, mode: 0o700 });
+    await makeImage(host, image, bytes);
+  }
+  await host.mountImage(image, path);
+  await rmdir(join(path, 'lost+found')).catch(() => undefined); // Gone already, or holds something.
+  // An ext4 begins with a root that only root may write to.
+  if ((await readdir(path)).length === 0) await chmod(path, OPEN_MODE);
+}
+
+/** Whether the file system keeps project quotas. */
+async function limit(host: VolumeHost, path: string, bytes: number): Promise<boolean> {
+  try {
+    await host.setQuota(path, bytes);
+    return true;
+  } catch (error) {
+    if (failedWith(error, 'EOPNOTSUPP')) return false;
+    throw error;
+  }
+}
+
+async function makeImage(host: VolumeHost, image: string, bytes: number): Promise<void> {
+  try {
+    await host.makeImage(image, bytes);
+  } catch (error) {
+    if (!failedWith(error, 'ENOENT')) throw error;
+    throw new Error(
+      'this node cannot limit the size of volumes: install e2fsprogs (mkfs.ext4), or mount the file system of the data directory with project quotas (prjquota)',
+      { cause: error },
+    );
+  }
+}
+
+/** False when the kernel lets it grow only while it is not mounted; the file has grown, the next mount does the rest. */
+export async function growBacking(
+  host: VolumeHost,
+  { path, image }: Backing,
+  bytes: number,
+): Promise<boolean> {
+  if (!(await exists(image))) {
+    if (await exists(path)) await host.setQuota(path, bytes);
+    return true;
+  }
+  try {
+    await host.growImage(image, path, bytes);
+    return true;
+  } catch (error) {
+    if (failedWith(error, 'EPERM')) return false;
+    throw error;
+  }
+}
+
+export async function removeBacking(host: VolumeHost, { path, image }: Backing): Promise<void> {
+  await host.unmount(path);
+  await rm(image, { force: true });
+  await host.removeTree(path);
+}
+
+export function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
