@@ -123,6 +123,7 @@ async function runNode(run: NodeRun): Promise<void> {
     client: createClient(transport),
     engine: host.engine,
     network: host.network,
+    volumeHost: run.runtime,
     dataDir,
     runDir,
     clusterDns: [],

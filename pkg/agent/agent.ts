@@ -8,6 +8,7 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Pod, Service, Taint } from '../api/generated/types.ts';
+import { LOCAL_PATH } from '../api/volume-binding.ts';
 import type { Client } from '../client/client.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Logger } from '../log/log.ts';
@@ -24,7 +25,10 @@ import type { Paths } from './paths.ts';
 import { Pods } from './pod/pods.ts';
 import { References } from './references.ts';
 import { StaticPods } from './static/static-pods.ts';
+import { Claims } from './volumes/claims.ts';
+import { storageDirectory } from './volumes/local-path.ts';
 import { Tokens } from './volumes/tokens.ts';
+import type { VolumeHost } from './volumes/volume-host.ts';
 import { Volumes } from './volumes/volumes.ts';
 
 export interface AgentOptions {
@@ -42,6 +46,8 @@ export interface AgentOptions {
     /** Makes the bridge ready for this range of pod addresses. */
     setPodCidr(cidr: string): Promise<void>;
   };
+  /** Mounts and limits volumes. */
+  readonly volumeHost: VolumeHost;
   readonly dataDir: string;
   readonly runDir: string;
   /** Default: `<dataDir>/pods-logs`. */
@@ -130,6 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await Promise.all([podWatch.close(), registration.close(), services.close()]);
     await statics.close();
     await pods.close();
+    await context.volumes.close();
     await references.close();
   };
   let closing: Promise<void> | undefined;
@@ -182,6 +189,8 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
   for (const path of [dataDir, runDir])
     await mkdir(join(path, 'pods'), { recursive: true, mode: 0o750 });
   const tokens = new Tokens({ client, clock });
+  const { nodeName, volumeHost: host } = options;
+  const claims = new Claims({ host, client, nodeName, dataDir, clock, log });
   return {
     ...made,
     client,
@@ -189,7 +198,7 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
     clock,
     log,
     paths,
-    volumes: new Volumes({ paths, references: made.references, tokens }),
+    volumes: new Volumes({ paths, references: made.references, tokens, host, claims }),
     dns: {
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,
@@ -203,6 +212,7 @@ function nodeOptions(options: AgentOptions): NodeOptions {
     nodeName: options.nodeName,
     nodeIps: options.nodeIps,
     labels: options.labels,
+    annotations: { [LOCAL_PATH]: storageDirectory(options.dataDir) },
     taints: options.taints,
     maxPods: options.maxPods ?? DEFAULT_MAX_PODS,
     version: options.version,

@@ -8,6 +8,7 @@ export interface NodeOptions {
   readonly nodeName: string;
   readonly nodeIps: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
   readonly maxPods: number;
   /** mini's own version, e.g. '0.1.0'. */
@@ -25,7 +26,11 @@ export function newNode(options: NodeOptions, host: HostInfo) {
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: options.nodeName, labels: nodeLabels(options, host) },
+    metadata: {
+      name: options.nodeName,
+      labels: nodeLabels(options, host),
+      annotations: options.annotations,
+    },
     spec: options.taints.length > 0 ? { taints: options.taints } : {},
   } as const;
 }

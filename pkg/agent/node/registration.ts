@@ -103,7 +103,7 @@ export class Registration {
     }
     const current = await client.get<Node>('nodes', { name: options.nodeName }, signal);
     const labels = { ...current.metadata.labels, ...nodeLabels(options, host) };
-    const patch = { metadata: { labels } };
+    const patch = { metadata: { labels, annotations: options.annotations } };
     return client.patch<Node>(
       'nodes',
       { name: options.nodeName },

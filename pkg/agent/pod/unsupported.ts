@@ -143,7 +143,9 @@ const VOLUME_KINDS: readonly (keyof Volume)[] = [
   'configMap',
   'downwardAPI',
   'emptyDir',
+  'ephemeral',
   'hostPath',
+  'persistentVolumeClaim',
   'projected',
   'secret',
 ];

@@ -198,9 +198,11 @@ export class PodWorker {
   async #release(): Promise<void> {
     this.#context.references.use(this.#uid, []);
     const view = this.#view();
-    if (!view.sandbox) return;
-    await this.#end.stopAll(this.pod, view);
-    await this.#end.removeSandbox(this.pod);
+    if (view.sandbox) {
+      await this.#end.stopAll(this.pod, view);
+      await this.#end.removeSandbox(this.pod);
+    }
+    await this.#context.volumes.release(this.#uid);
   }
 
   /** Deletion: stop, write how it ended, give everything back, then let the API forget the pod. */

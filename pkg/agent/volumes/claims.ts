@@ -51,11 +51,7 @@ export class Claims {
   }
 
   /** Undefined when the volume is of another kind. */
-  async mount(
-    pod: Pod,
-    volume: Volume,
-    signal: AbortSignal,
-  ): Promise<MountedClaim | undefined> {
+  async mount(pod: Pod, volume: Volume, signal: AbortSignal): Promise<MountedClaim | undefined> {
     const name = claimNameOf(pod, volume);
     if (name === undefined) return undefined;
     const found = await this.#volumeOf(pod, { volume, name }, signal);
@@ -101,7 +97,10 @@ export class Claims {
     if (claim.metadata.deletionTimestamp && !users.includes(uid)) {
       throw new Error(`can't start pod because PVC ${namespace}/${name} is being deleted`);
     }
-    if (claim.spec?.accessModes?.includes('ReadWriteOncePod') && users.some((each) => each !== uid)) {
+    if (
+      claim.spec?.accessModes?.includes('ReadWriteOncePod') &&
+      users.some((each) => each !== uid)
+    ) {
       throw new Error(
         'volume uses the ReadWriteOncePod access mode and is already in use by another pod',
       );
@@ -155,5 +154,7 @@ async function mountStatic(name: string, spec: PersistentVolumeSpec): Promise<Mo
     );
   }
   const kind = Object.keys(spec).find((key) => !NOT_SOURCES.includes(key)) ?? 'unknown';
-  throw new Error(`volumes of kind ${kind} are not supported by this node: it has hostPath and local`);
+  throw new Error(
+    `volumes of kind ${kind} are not supported by this node: it has hostPath and local`,
+  );
 }

@@ -52,9 +52,7 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
     ...source,
     destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
     isReadOnly:
-      mount.readOnly === true ||
-      isContent ||
-      volume?.persistentVolumeClaim?.readOnly === true,
+      mount.readOnly === true || isContent || volume?.persistentVolumeClaim?.readOnly === true,
     ...(propagation ? { propagation } : {}),
   };
 }

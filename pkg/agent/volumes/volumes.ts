@@ -64,6 +64,10 @@ export class Volumes {
     return this.#options.tokens.refreshAtMs(uid);
   }
 
+  close(): Promise<void> {
+    return this.#options.claims.close();
+  }
+
   /** Lets go of claims: the pod's containers are gone for good. */
   async release(uid: string): Promise<void> {
     await this.#options.claims.release(uid);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { type Agent, type AgentOptions, startAgent } from '../../../pkg/agent/agent.ts';
+import type { VolumeHost } from '../../../pkg/agent/volumes/volume-host.ts';
 import type { Container, Event, Node, Pod, PodSpec } from '../../../pkg/api/generated/types.ts';
 import type { Client } from '../../../pkg/client/client.ts';
 import { createClient } from '../../../pkg/client/create-client.ts';
@@ -39,6 +40,19 @@ interface PodOptions {
 
 export const NODE = 'node-1';
 
+const nothing = () => Promise.resolve();
+/** Volumes in memory are plain directories on such a node, and claims cannot be mounted. */
+const NO_MOUNTS: VolumeHost = {
+  mountMemory: nothing,
+  unmount: nothing,
+  ownTree: nothing,
+  removeTree: (path) => rm(path, { recursive: true, force: true }),
+  makeImage: () => Promise.reject(new Error('this node makes no images')),
+  mountImage: () => Promise.reject(new Error('this node mounts no images')),
+  growImage: () => Promise.reject(new Error('this node grows no images')),
+  setQuota: () => Promise.reject(new Error('this node has no quotas')),
+};
+
 /** A node whose containers a fake engine plays. */
 export function startTestNode(): Promise<TestNode> {
   return startNodeWith(createFakeEngine(), {});
@@ -71,6 +85,7 @@ export async function startNodeWith<E extends Engine>(
       client,
       engine,
       network: { setPodCidr: async () => undefined },
+      volumeHost: NO_MOUNTS,
       dataDir: join(directory, 'data'),
       runDir: join(directory, 'run'),
       clusterDns: ['10.43.0.10'],

@@ -62,7 +62,7 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
     /fileKeyRef/,
   ],
   [{ initContainers: [{ name: 'i', ports: [{ containerPort: 1, hostPort: 1 }] }] }, /"i" ports/],
-  [withVolume({ persistentVolumeClaim: { claimName: 'c' } }), /^volume "v" persistentVolumeClaim/],
+  [withVolume({ nfs: { server: 's', path: '/' } }), /^volume "v" nfs/],
   [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
   [withVolume({ image: { reference: 'r' } }), /volume "v" image/],
   [withVolume({ emptyDir: { medium: 'HugePages' } }), /emptyDir.medium: HugePages/],
@@ -79,6 +79,7 @@ const RUN: readonly Partial<PodSpec>[] = [
   { ...withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }), hostNetwork: true },
   withContainer({ ports: [{ containerPort: 80 }], securityContext: { procMount: 'Default' } }),
   withVolume({ emptyDir: { medium: 'Memory' } }),
+  withVolume({ persistentVolumeClaim: { claimName: 'c' } }),
   withVolume({ projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }),
 ];
 
