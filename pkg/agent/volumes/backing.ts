@@ -99,7 +99,7 @@ export async function removeBacking(host: VolumeHost, { path, image }: Backing):
   await host.removeTree(path);
 }
 
-export function exists(path: string): Promise<boolean> {
+function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,

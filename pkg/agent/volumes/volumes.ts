@@ -164,7 +164,7 @@ function isReadOnly({ persistentVolumeClaim }: Volume): boolean {
 }
 
 /** As the kubelet sizes them: what the pod may have of memory, or less if the volume asks for less. */
-export function memoryBytes({ pod, node }: FieldFacts, sizeLimit: string | undefined): number {
+function memoryBytes({ pod, node }: FieldFacts, sizeLimit: string | undefined): number {
   const { containers, initContainers = [] } = pod.spec;
   const limits = [...containers, ...initContainers].map(({ resources }) =>
     bytes(resources?.limits?.['memory']),
