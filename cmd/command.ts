@@ -13,6 +13,8 @@ export interface Flag {
   readonly default?: string | number;
   /** May be given several times; a comma separates values too. */
   readonly isList?: boolean;
+  /** Of a list whose values have commas in them. */
+  readonly hasCommas?: boolean;
   readonly choices?: readonly string[];
   /** Says what a wrong value must be, such as `it must be a port`; undefined when the value is right. */
   readonly check?: (value: string) => string | undefined;
@@ -25,9 +27,12 @@ export interface Flag {
 /** Values by flag name. */
 export class Flags {
   readonly #values: ReadonlyMap<string, unknown>;
+  readonly #whole: ReadonlySet<string>;
 
-  constructor(values: ReadonlyMap<string, unknown>) {
+  /** `whole` names the lists whose values have commas in them. */
+  constructor(values: ReadonlyMap<string, unknown>, whole: ReadonlySet<string> = new Set()) {
     this.#values = values;
+    this.#whole = whole;
   }
 
   /** A value that may be absent. */
@@ -51,6 +56,7 @@ export class Flags {
   list(name: string): readonly string[] {
     const value = this.#values.get(name);
     const items = Array.isArray(value) ? value : value === undefined ? [] : [value];
+    if (this.#whole.has(name)) return items.map(String);
     return items.flatMap((item) => splitList(String(item)));
   }
 }

@@ -1,6 +1,7 @@
 /** What the values of flags must look like. Each answers why a value is wrong, or undefined when it is right. */
 
 import { isIP, isIPv4 } from 'node:net';
+import { parseKubeletArgs } from '../pkg/agent/node/kubelet-args.ts';
 import { describe } from '../pkg/log/log.ts';
 import { parseToken } from '../pkg/pki/token.ts';
 
@@ -66,6 +67,20 @@ export const isToken: Check = (value) => {
     return describe(error);
   }
 };
+
+export const isKubeletArg: Check = (value) => {
+  try {
+    parseKubeletArgs([value]);
+    return undefined;
+  } catch (error) {
+    return describe(error);
+  }
+};
+
+/** The check of a flag that is short for one of them. */
+export function isKubeletArgOf(name: string): Check {
+  return (value) => isKubeletArg(`${name}=${value}`)?.replace(`${name}: `, '');
+}
 
 export const isLabel: Check = (value) => {
   const at = value.indexOf('=');

@@ -1,9 +1,15 @@
 /** What the flags say of the node itself. */
 
 import { join } from 'node:path';
+import {
+  checkThresholds,
+  KubeletArgError,
+  type NodeLimits,
+  parseKubeletArgs,
+} from '../pkg/agent/node/kubelet-args.ts';
 import type { Taint } from '../pkg/api/generated/types.ts';
 import { readIfPresent } from '../pkg/pki/file.ts';
-import { type Flags, UserError } from './command.ts';
+import { type Flags, UsageError, UserError } from './command.ts';
 import { defaultNodeIp } from './node-defaults.ts';
 
 export interface NodeSettings {
@@ -12,6 +18,7 @@ export interface NodeSettings {
   readonly taints: readonly Taint[];
   readonly cgroupRoot: string;
   readonly podManifestPath: string;
+  readonly limits: NodeLimits;
 }
 
 /** The flags have been checked: labels and taints are well-formed. */
@@ -27,6 +34,7 @@ export function readNodeSettings(flags: Flags): NodeSettings {
     taints: flags.list('node-taint').map(taintOf),
     cgroupRoot: flags.text('cgroup-root'),
     podManifestPath: manifestPath(flags),
+    limits: readLimits(flags),
   };
 }
 
@@ -35,6 +43,20 @@ export function manifestPath(flags: Flags): string {
   return (
     flags.optional('pod-manifest-path') ?? join(flags.text('data-dir'), 'agent', 'pod-manifests')
   );
+}
+
+/** The flags have been checked one by one. Throws a UsageError when they contradict each other. */
+function readLimits(flags: Flags): NodeLimits {
+  const maxPods = flags.optional('max-pods');
+  const args = maxPods === undefined ? [] : [`max-pods=${maxPods}`];
+  try {
+    const limits = parseKubeletArgs([...flags.list('kubelet-arg'), ...args]);
+    checkThresholds(limits);
+    return limits;
+  } catch (error) {
+    if (error instanceof KubeletArgError) throw new UsageError(`--kubelet-arg ${error.message}`);
+    throw error;
+  }
 }
 
 /** `key=value:effect` or `key:effect`. */

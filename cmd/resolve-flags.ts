@@ -34,7 +34,8 @@ export function resolveFlags(flags: readonly Flag[], sources: FlagSources): Flag
     if (found) check(flag, found);
     values.set(flag.name, found ? found.value : flag.default);
   }
-  return new Flags(values);
+  const whole = flags.filter(({ hasCommas }) => hasCommas).map(({ name }) => name);
+  return new Flags(values, new Set(whole));
 }
 
 /** `data-dir` is set by MINI_DATA_DIR. */
@@ -80,7 +81,9 @@ function fromFile(flag: Flag, value: unknown, origin: string): unknown {
 function check(flag: Flag, { value, origin }: Found): void {
   if (!flag.value) return;
   const items: string[] = flag.isList
-    ? (Array.isArray(value) ? value : [value]).flatMap((item) => splitList(String(item)))
+    ? (Array.isArray(value) ? value : [value]).flatMap((item) =>
+        flag.hasCommas ? [String(item)] : splitList(String(item)),
+      )
     : [String(value)];
   for (const item of items) {
     const isShown = flag.isSecret || origin.endsWith(item);

@@ -1,5 +1,6 @@
 /** Flags of `mini server` and `mini agent`, with k3s's names and defaults where it has them. */
 
+import { KUBELET_ARGS } from '../pkg/agent/node/kubelet-args.ts';
 import { DEFAULT_CONFIG } from './add-command.ts';
 import { type Flag, splitList } from './command.ts';
 import {
@@ -11,6 +12,8 @@ import {
   isInterfaceName,
   isIpv4Address,
   isIpv4Block,
+  isKubeletArg,
+  isKubeletArgOf,
   isLabel,
   isNameOrAddress,
   isNodeName,
@@ -134,6 +137,22 @@ export const NODE_FLAGS: readonly Flag[] = [
     value: 'dir',
     help: 'manifests of pods that this node runs by itself; <data-dir>/agent/pod-manifests when absent',
     check: isAbsolutePath,
+    group: NODE,
+  },
+  {
+    name: 'max-pods',
+    value: 'number',
+    help: 'pods that this node takes',
+    check: isKubeletArgOf('max-pods'),
+    group: NODE,
+  },
+  {
+    name: 'kubelet-arg',
+    value: 'name=value',
+    help: `setting of the node as the kubelet names it: ${KUBELET_ARGS.join(', ')}`,
+    isList: true,
+    hasCommas: true,
+    check: isKubeletArg,
     group: NODE,
   },
 ];

@@ -6,8 +6,14 @@
 #include "json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define SHARES_MIN 2
+#define SHARES_MAX 262144
+#define WEIGHT_MAX 10000
 
 void limit_warn(const struct limits *l, const char *controller, const char *what)
 {
@@ -105,13 +111,26 @@ static int apply_v1(struct error *e, const struct limits *l)
     return devices_v1(e, l);
 }
 
+/*
+ * Shares 2..262144 onto weights 1..10000 such that 1024, the weight of a processor, is 100, the
+ * default. Source: the conversion that runc 1.3.2 and crun 1.23 have agreed on.
+ */
+static int64_t weight_of(int64_t shares)
+{
+    if (shares <= SHARES_MIN)
+        return 1;
+    if (shares >= SHARES_MAX)
+        return WEIGHT_MAX;
+    double l = log2((double)shares);
+    return (int64_t)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34));
+}
+
 static int cpu_v2(struct error *e, const struct limits *l)
 {
     int64_t shares = json_number(l->resources, "cpu.shares", 0);
     int64_t quota = json_number(l->resources, "cpu.quota", 0);
     int64_t period = json_number(l->resources, "cpu.period", 100000);
-    /* Shares 2..262144 onto weights 1..10000, as the OCI runtimes agree. */
-    if (shares >= 2 && put_number(e, l, "cpu", "cpu.weight", 1 + (shares - 2) * 9999 / 262142) < 0)
+    if (shares > 0 && put_number(e, l, "cpu", "cpu.weight", weight_of(shares)) < 0)
         return -1;
     if (quota == 0 && json_at(l->resources, "cpu.period") == NULL)
         return 0;
@@ -164,6 +183,29 @@ static int apply_v2(struct error *e, const struct limits *l)
             return -1;
     }
     return 0;
+}
+
+int cgroup_keep(struct error *e, const char *path, json_object *resources, json_object *warnings)
+{
+    struct cgroup g;
+    cleanup_json json_object *config = json_object_new_object();
+    json_object *part = json_object_new_object();
+    json_put_text(part, "cgroupsPath", path);
+    if (resources != NULL)
+        json_object_object_add(part, "resources", json_object_get(resources));
+    json_object_object_add(config, "linux", part);
+    if (cgroup_plan(e, &g, config, "") < 0)
+        return -1;
+    int result = cgroup_make(e, &g);
+    for (unsigned int i = 0; result == 0 && i < (g.is_v2 ? 1 : g.count); i++) {
+        cleanup_free char *dir = cgroup_dir(&g, g.is_v2 ? NULL : g.controllers[i]);
+        if (chmod(dir, S_ISVTX | 0755) < 0)
+            result = err_set(e, errno, "chmod %s", dir);
+    }
+    if (result == 0)
+        result = cgroup_limit(e, &g, resources, warnings);
+    cgroup_free(&g);
+    return result;
 }
 
 int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources,

@@ -133,7 +133,7 @@ static int remove_tree(const char *dir)
     return rmdir(dir) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-/* A parent with other containers in it is busy and stays. */
+/* A parent with other containers in it is busy and stays, as does one that cgroup_keep made. */
 static void remove_empty_parents(const struct cgroup *g, char *dir)
 {
     size_t keep = strlen(dir) - strlen(g->path);
@@ -142,7 +142,8 @@ static void remove_empty_parents(const struct cgroup *g, char *dir)
         if (slash == NULL || slash <= dir + keep)
             return;
         *slash = '\0';
-        if (rmdir(dir) < 0)
+        struct stat info;
+        if ((stat(dir, &info) == 0 && (info.st_mode & S_ISVTX) != 0) || rmdir(dir) < 0)
             return;
     }
 }

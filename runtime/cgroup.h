@@ -40,7 +40,13 @@ int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources
                  json_object *warnings);
 int cgroup_freeze(struct error *e, const struct cgroup *g, bool is_frozen);
 bool cgroup_is_frozen(const struct cgroup *g);
-/* Kills all that is left inside and removes the directories, and empty parents. */
+/*
+ * Makes a cgroup that is to have others below it, or changes its limits. Its directory gets the
+ * sticky bit: the removal of the last cgroup below leaves it.
+ */
+int cgroup_keep(struct error *e, const char *path, json_object *resources, json_object *warnings);
+/* Kills all that is left inside and removes the directories, and empty parents that are not kept.
+ */
 int cgroup_remove(struct error *e, const struct cgroup *g);
 int cgroup_signal_all(struct error *e, const struct cgroup *g, int signal);
 /* The processes inside, as a JSON array of numbers. */

@@ -1,4 +1,5 @@
 /* The daemon's verbs about sandboxes, interfaces, routes and files. */
+#include "cgroup.h"
 #include "clean.h"
 #include "connect.h"
 #include "io.h"
@@ -13,8 +14,26 @@
 #include <errno.h>
 #include <string.h>
 
+/* {path, resources}: a cgroup that stays. */
+static int keep_cgroup(struct error *e, json_object *request)
+{
+    cleanup_json json_object *warnings = json_object_new_array();
+    const char *path = json_text(request, "path", "");
+    if (*path != '/')
+        return err_set(e, 0, "cgroup path \"%s\" must be absolute", path);
+    return cgroup_keep(e, path, json_at(request, "resources"), warnings);
+}
+
+int job_cgroup_keep(struct error *e, struct job *job)
+{
+    return keep_cgroup(e, job->request);
+}
+
 int job_sandbox_create(struct error *e, struct job *job)
 {
+    json_object *cgroup = json_at(job->request, "cgroup");
+    if (cgroup != NULL && keep_cgroup(e, cgroup) < 0)
+        return -1;
     return sandbox_create(e, job->run_dir, job->request, &job->result);
 }
 

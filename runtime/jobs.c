@@ -133,6 +133,7 @@ static const struct job_row rows[] = {
     {"resume", job_resume},
     {"update", job_update},
     {"processes", job_processes},
+    {"cgroup-keep", job_cgroup_keep},
     {"sandbox-create", job_sandbox_create},
     {"sandbox-delete", job_sandbox_delete},
     {"sandbox-list", job_sandbox_list},

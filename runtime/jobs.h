@@ -8,6 +8,7 @@
 int containers_list(struct error *e, const char *root, json_object **list);
 
 /* jobs-host.c */
+int job_cgroup_keep(struct error *e, struct job *job);
 int job_sandbox_create(struct error *e, struct job *job);
 int job_sandbox_delete(struct error *e, struct job *job);
 int job_sandbox_list(struct error *e, struct job *job);

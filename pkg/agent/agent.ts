@@ -14,9 +14,13 @@ import type { Engine } from '../engine/engine.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import { NodeEvents } from './events.ts';
+import type { Sensors } from './eviction/manager.ts';
 import { readHost } from './node/host.ts';
-import { capacityOf, type NodeOptions } from './node/node-object.ts';
+import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
+import type { NodeOptions } from './node/node-object.ts';
+import { openNodeResources } from './node/node-resources.ts';
 import { Registration } from './node/registration.ts';
+import { allocatableOf, podsCgroup } from './node/reservations.ts';
 import { createNodeApi } from './node-api.ts';
 import type { NodeContext } from './node-context.ts';
 import { ObjectWatch } from './object-watch.ts';
@@ -59,8 +63,10 @@ export interface AgentOptions {
   readonly podManifestPath?: string;
   /** Cgroup of all pods; different for several minis on one host. Default: /mini. */
   readonly cgroupRoot?: string;
-  /** Default: 500. */
-  readonly maxPods?: number;
+  /** Default: the kubelet's, with 500 pods. */
+  readonly limits?: NodeLimits;
+  /** How the node's resources are measured; default: as the kernel tells. */
+  readonly sensors?: Partial<Sensors>;
   readonly version: string;
   /** Features that the host lacks, each as a sentence with the way to mend it. */
   readonly degraded?: readonly string[];
@@ -79,7 +85,6 @@ export interface Agent {
   close(): Promise<void>;
 }
 
-const DEFAULT_MAX_PODS = 500;
 const DEFAULT_CGROUP_ROOT = '/mini';
 const DEFAULT_DOMAIN = 'cluster.local';
 
@@ -91,59 +96,53 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const host = await readHost(options.dataDir);
   const network = Promise.withResolvers<void>();
   const events = new NodeEvents({ client, nodeName, log, clock });
-  const query = { fieldSelector: `spec.nodeName=${nodeName}` };
-  const services = new ObjectWatch<Service>({
-    client,
-    clock,
-    log,
-    resource: 'services',
-    query: {},
-  });
-  const references = new References({
-    client,
-    log,
-    clock,
-    onChange: (uid) => pods.referenceChanged(uid),
-  });
+  const services = watchServices(options);
+  const onChange = (uid: string) => pods.referenceChanged(uid);
+  const references = new References({ client, log, clock, onChange });
+  const cgroupRoot = options.cgroupRoot ?? DEFAULT_CGROUP_ROOT;
+  const cgroups = { engine, clock, log, cgroupRoot, whole: podsCgroup(node.limits, host) };
+  const resources = await openNodeResources(() => context, cgroups);
   const context = await makeContext(options, {
     events,
     references,
     networkReady: network.promise,
     services: (signal) => synced(services, signal),
     memoryCapacityBytes: host.memoryBytes,
-    node: { hostIps: options.nodeIps, allocatable: capacityOf(node, host) },
+    limits: node.limits,
+    pressure: resources.pressure,
+    cgroupRoot,
+    node: { hostIps: options.nodeIps, allocatable: allocatableOf(node.limits, host) },
   });
   const pods = new Pods(context);
   const statics = staticPods(options, { events, pods });
-  const onChange = (key: string, pod: Pod | undefined) => {
-    if (pods.onPod(key, pod)) statics.onMirror(key, pod);
-  };
-  const podWatch = new ObjectWatch<Pod>({ client, clock, log, resource: 'pods', query, onChange });
   const setPodCidr = async (cidr: string) => {
     await options.network.setPodCidr(cidr);
     network.resolve();
   };
   useKnownCidr(options, setPodCidr);
-  const { dataDir } = options;
   const { images } = engine;
-  const shared = { client, images, dataDir, clock, log };
-  const registration = new Registration({ ...shared, options: node, host, setPodCidr });
+  const { pressure } = resources;
+  const parts = { client, images, host, clock, log, pressure, setPodCidr };
+  const registration = new Registration({ ...parts, options: node });
+  const onPressure = () => registration.report();
+  const { sensors } = options;
+  const care = resources.start({ nodeName, pods, sensors, reclaimDisk: [], onPressure });
+  const podWatch = watchPods(options, (key, pod) => {
+    if (pods.onPod(key, pod)) statics.onMirror(key, pod);
+    care.podsChanged();
+  });
   const api = createNodeApi({ context, pods });
 
-  const closeAll = async () => {
+  const close = once(async () => {
     events.close();
     api.close();
-    await Promise.all([podWatch.close(), registration.close(), services.close()]);
+    await Promise.all([care.close(), podWatch.close(), registration.close()]);
+    await services.close();
     await statics.close();
     await pods.close();
     await context.volumes.close();
     await references.close();
-  };
-  let closing: Promise<void> | undefined;
-  const close = () => {
-    closing ??= closeAll();
-    return closing;
-  };
+  });
   options.signal?.addEventListener('abort', () => void close(), { once: true });
   return {
     serveStream: (stream) => api.serve(stream),
@@ -175,9 +174,37 @@ function useKnownCidr(
   });
 }
 
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
+}
+
+function watchPods(
+  { client, clock, log, nodeName }: AgentOptions,
+  onChange: (key: string, pod: Pod | undefined) => void,
+): ObjectWatch<Pod> {
+  const query = { fieldSelector: `spec.nodeName=${nodeName}` };
+  return new ObjectWatch<Pod>({ client, clock, log, resource: 'pods', query, onChange });
+}
+
+function watchServices({ client, clock, log }: AgentOptions): ObjectWatch<Service> {
+  return new ObjectWatch<Service>({ client, clock, log, resource: 'services', query: {} });
+}
+
 type Made = Pick<
   NodeContext,
-  'events' | 'references' | 'networkReady' | 'services' | 'memoryCapacityBytes' | 'node'
+  | 'events'
+  | 'references'
+  | 'networkReady'
+  | 'services'
+  | 'memoryCapacityBytes'
+  | 'limits'
+  | 'pressure'
+  | 'cgroupRoot'
+  | 'node'
 >;
 
 async function makeContext(options: AgentOptions, made: Made): Promise<NodeContext> {
@@ -203,7 +230,6 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,
     },
-    cgroupRoot: options.cgroupRoot ?? DEFAULT_CGROUP_ROOT,
   };
 }
 
@@ -214,7 +240,7 @@ function nodeOptions(options: AgentOptions): NodeOptions {
     labels: options.labels,
     annotations: { [LOCAL_PATH]: storageDirectory(options.dataDir) },
     taints: options.taints,
-    maxPods: options.maxPods ?? DEFAULT_MAX_PODS,
+    limits: options.limits ?? parseKubeletArgs([]),
     version: options.version,
     degraded: options.degraded ?? [],
   };

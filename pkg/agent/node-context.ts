@@ -6,6 +6,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import type { NodeEvents } from './events.ts';
+import type { Pressure } from './eviction/thresholds.ts';
+import type { NodeLimits } from './node/kubelet-args.ts';
 import type { Paths } from './paths.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
 import type { DnsFacts } from './pod/pod-files.ts';
@@ -23,6 +25,10 @@ export interface NodeContext {
   readonly paths: Paths;
   readonly dns: DnsFacts;
   readonly node: NodeFacts;
+  /** What pods may have of the node. */
+  readonly limits: NodeLimits;
+  /** What the node runs short of now. */
+  pressure(): Pressure;
   readonly memoryCapacityBytes: number;
   /** Cgroup below which all pods of this node lie, e.g. '/mini'. */
   readonly cgroupRoot: string;

@@ -17,6 +17,8 @@ export interface SandboxConfig {
   readonly isHostNetwork: boolean;
   readonly isHostIpc: boolean;
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** Parent of its containers' cgroups with the limits of all of them together; see Engine.setCgroup. */
+  readonly cgroup?: { readonly path: string; readonly resources: Resources };
 }
 
 export interface SandboxInfo {
@@ -47,6 +49,8 @@ export interface Resources {
   readonly cpuPeriodUs?: number;
   readonly memoryLimitBytes?: number;
   readonly pidsLimit?: number;
+  /** Whether its memory may be swapped out; only cgroup v2 can forbid it without a limit. Default: true. */
+  readonly maySwap?: boolean;
 }
 
 export interface Security {
@@ -131,6 +135,10 @@ export class EngineError extends Error {
 
 export interface Engine {
   readonly images: ImageStore;
+  /** Makes a cgroup that is to have others below it, or changes its limits. It stays until removeCgroup. */
+  setCgroup(path: string, resources: Resources): Promise<void>;
+  /** Removes an empty one; one that has processes or others below it stays. */
+  removeCgroup(path: string): Promise<void>;
   createSandbox(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo>;
   /** Removes its containers too. Idempotent. */
   removeSandbox(id: string): Promise<void>;

@@ -8,6 +8,7 @@ import type { Logger } from '../log/log.ts';
 import type { Network } from '../network/network.ts';
 import type { ExecSession, Runtime, Stdio } from '../runtime/runtime.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
+import { removeCgroup } from './cgroups.ts';
 import { Containers } from './containers.ts';
 import {
   type ContainerConfig,
@@ -22,6 +23,7 @@ import {
 import type { LogLimits } from './launch.ts';
 import { mergeEnv, userOf } from './process.ts';
 import { Sandboxes } from './sandboxes.ts';
+import { toResources } from './spec.ts';
 
 export interface EngineOptions {
   readonly runtime: Runtime;
@@ -86,6 +88,14 @@ class LocalEngine implements Engine {
   constructor(parts: Parts) {
     this.images = parts.images;
     this.#parts = parts;
+  }
+
+  setCgroup(path: string, resources: Resources): Promise<void> {
+    return this.#parts.runtime.keepCgroup({ path, resources: toResources(resources) });
+  }
+
+  removeCgroup(path: string): Promise<void> {
+    return removeCgroup(path);
   }
 
   createSandbox(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo> {

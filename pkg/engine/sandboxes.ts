@@ -8,6 +8,7 @@ import type { Runtime, Sandbox, SandboxSpec } from '../runtime/runtime.ts';
 import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { RecordDirectory, type SandboxRecord } from './records.ts';
+import { toResources } from './spec.ts';
 
 export interface SandboxParts {
   readonly runtime: Runtime;
@@ -137,12 +138,20 @@ export class Sandboxes {
   async #pin(config: SandboxConfig, signal?: AbortSignal): Promise<Sandbox> {
     const { runtime, network } = this.#parts;
     const namespaces = ownNamespaces(config);
-    if (namespaces.length === 0) return { id: config.id, namespaces: {} };
+    const cgroup = config.cgroup && {
+      path: config.cgroup.path,
+      resources: toResources(config.cgroup.resources),
+    };
+    if (namespaces.length === 0) {
+      if (cgroup) await runtime.keepCgroup(cgroup);
+      return { id: config.id, namespaces: {} };
+    }
     const spec: SandboxSpec = {
       id: config.id,
       hostname: config.hostname,
       namespaces,
       ...(config.sysctls === undefined ? {} : { sysctls: config.sysctls }),
+      ...(cgroup === undefined ? {} : { cgroup }),
     };
     if (config.isHostNetwork) return runtime.createSandbox(spec, signal);
     const attached = { ...spec, interface: await network.attach(config.id) };

@@ -2,6 +2,7 @@
 
 import type { OciSpec } from '../runtime/runtime.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { isCgroupV2 } from './cgroups.ts';
 import { deviceRules, type HostDevice } from './devices.ts';
 import type { ContainerConfig, Mount, Resources } from './engine.ts';
 import type { ProcessPlan } from './process.ts';
@@ -63,7 +64,7 @@ export function toSpec(facts: SpecFacts): OciSpec {
 
 /** Limits as `linux.resources` has them; what is absent is not limited. */
 export function toResources(resources: Resources): Readonly<Record<string, unknown>> {
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit } = resources;
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit, maySwap } = resources;
   return {
     cpu: {
       ...(cpuShares === undefined ? {} : { shares: cpuShares }),
@@ -75,6 +76,8 @@ export function toResources(resources: Resources): Readonly<Record<string, unkno
       ? {}
       : { memory: { limit: memoryLimitBytes, swap: memoryLimitBytes } }),
     ...(pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } }),
+    // On v1 it takes a limit, above.
+    ...(maySwap === false && isCgroupV2() ? { unified: { 'memory.swap.max': '0' } } : {}),
   };
 }
 

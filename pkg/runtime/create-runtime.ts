@@ -124,7 +124,13 @@ function shimCalls(runDir: string): Pick<Runtime, 'exec' | 'attach' | 'reopenLog
   };
 }
 
-type HostCalls = 'unpack' | 'removeTree' | 'ensureBridge' | 'deleteInterface' | 'setRoutes';
+type HostCalls =
+  | 'keepCgroup'
+  | 'unpack'
+  | 'removeTree'
+  | 'ensureBridge'
+  | 'deleteInterface'
+  | 'setRoutes';
 
 function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
   return {
@@ -140,6 +146,9 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
       }
       const failure = await sent;
       if (failure instanceof Error) throw toRuntimeError('unpack', failure);
+    },
+    async keepCgroup(cgroup) {
+      await daemon.call({ verb: 'cgroup-keep', ...cgroup });
     },
     async removeTree(path) {
       await daemon.call({ verb: 'remove-tree', path });

@@ -12,6 +12,14 @@ export interface OciSpec {
   readonly [field: string]: unknown;
 }
 
+/** A cgroup that is to have others below it. */
+interface CgroupSpec {
+  /** Below the mount of each hierarchy, e.g. '/mini/burstable'. */
+  readonly path: string;
+  /** OCI linux.resources; what is absent stays as it is. */
+  readonly resources: Readonly<Record<string, unknown>>;
+}
+
 export interface SandboxSpec {
   readonly id: string;
   readonly hostname: string;
@@ -20,6 +28,8 @@ export interface SandboxSpec {
   /** A veth pair into the net namespace; absent = loopback only. */
   readonly interface?: SandboxInterface;
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** Made before the sandbox, as keepCgroup does. */
+  readonly cgroup?: CgroupSpec;
 }
 
 export interface SandboxInterface {
@@ -149,6 +159,8 @@ export class RuntimeError extends Error {
 }
 
 export interface Runtime {
+  /** Makes a cgroup or changes its limits. It stays when the last one below it goes; whoever made it removes it. */
+  keepCgroup(cgroup: CgroupSpec): Promise<void>;
   createSandbox(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
   /** Unpins and removes namespaces and interface. Succeeds when some or all of it is gone. */
   deleteSandbox(id: string): Promise<void>;

@@ -44,7 +44,7 @@ suite('cgroup v2', ({ test, cleanup }) => {
     const found = (file: string) => limitOf(f, 'a', file);
     assert.is(found('memory.max'), String(64 << 20));
     assert.is(found('memory.low'), String(32 << 20));
-    assert.is(found('cpu.weight'), '39');
+    assert.is(found('cpu.weight'), '100');
     assert.is(found('cpu.max'), '50000 100000');
     assert.is(found('cpuset.cpus'), '0');
     assert.is(found('pids.max'), '20');

@@ -2,7 +2,10 @@
 
 import type { Node, NodeCondition, NodeStatus, Taint } from '../../api/generated/types.ts';
 import type { Image } from '../../image/image-store.ts';
-import type { HostInfo, Pressure } from './host.ts';
+import type { Pressure } from '../eviction/thresholds.ts';
+import type { HostInfo } from './host.ts';
+import type { NodeLimits } from './kubelet-args.ts';
+import { allocatableOf, capacityOf } from './reservations.ts';
 
 export interface NodeOptions {
   readonly nodeName: string;
@@ -10,7 +13,7 @@ export interface NodeOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
-  readonly maxPods: number;
+  readonly limits: NodeLimits;
   /** mini's own version, e.g. '0.1.0'. */
   readonly version: string;
   /** What of the host is missing: shown as the message of the Ready condition. */
@@ -49,25 +52,6 @@ export function nodeLabels(
   };
 }
 
-/** Whole kibibytes, as nodes show their memory. */
-function kib(bytes: number): string {
-  return `${Math.floor(bytes / 1024)}Ki`;
-}
-
-export function capacityOf(
-  { maxPods }: NodeOptions,
-  host: HostInfo,
-): Readonly<Record<string, string>> {
-  return {
-    cpu: String(host.cpus),
-    memory: kib(host.memoryBytes),
-    'ephemeral-storage': kib(host.storageBytes),
-    pods: String(maxPods),
-    'hugepages-1Gi': '0',
-    'hugepages-2Mi': '0',
-  };
-}
-
 export interface StatusParts {
   readonly options: NodeOptions;
   readonly host: HostInfo;
@@ -81,11 +65,10 @@ export interface StatusParts {
 
 export function nodeStatus(parts: StatusParts): NodeStatus {
   const { options, host, old } = parts;
-  const capacity = capacityOf(options, host);
   return {
     ...old.status,
-    capacity,
-    allocatable: capacity,
+    capacity: capacityOf(options.limits, host),
+    allocatable: allocatableOf(options.limits, host),
     addresses: [
       ...options.nodeIps.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: options.nodeName },

@@ -10,8 +10,9 @@ import type { ImageStore } from '../../image/image-store.ts';
 import type { Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import { type Clock, sleep } from '../../wait/clock.ts';
+import type { Pressure } from '../eviction/thresholds.ts';
 import { ObjectWatch } from '../object-watch.ts';
-import { type HostInfo, readPressure } from './host.ts';
+import type { HostInfo } from './host.ts';
 import { type NodeOptions, newNode, nodeLabels, nodeStatus } from './node-object.ts';
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -27,9 +28,10 @@ export interface RegistrationOptions {
   readonly images: ImageStore;
   readonly options: NodeOptions;
   readonly host: HostInfo;
-  readonly dataDir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What the node runs short of. */
+  pressure(): Pressure;
   /** Called with the pod CIDR once the server has assigned it; the node is Ready when it resolves. */
   setPodCidr(cidr: string): Promise<void>;
 }
@@ -46,6 +48,11 @@ export class Registration {
   constructor(options: RegistrationOptions) {
     this.#options = options;
     this.#work = Promise.all([this.#register(), this.#renew()]);
+  }
+
+  /** Something of the status has changed: writes it now. */
+  report(): void {
+    this.#wakeReport();
   }
 
   async close(): Promise<void> {
@@ -131,13 +138,12 @@ export class Registration {
   }
 
   async #writeStatus(old: Node): Promise<Node> {
-    const { client, images, options, host, dataDir, clock } = this.#options;
+    const { client, images, options, host, clock } = this.#options;
     const { signal } = this.#controller;
-    const pressure = await readPressure(dataDir);
     const status = nodeStatus({
       options,
       host,
-      pressure,
+      pressure: this.#options.pressure(),
       images: images.list(),
       old,
       nowMs: clock.now(),

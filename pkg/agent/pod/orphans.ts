@@ -3,7 +3,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeContext } from '../node-context.ts';
-import { removePodCgroup } from './cgroups.ts';
 import { POD_UID, sandboxId } from './labels.ts';
 
 const GRACE_MS = 1000;
@@ -18,7 +17,7 @@ export async function removeOrphan(context: NodeContext, uid: string): Promise<v
   if (engine.listSandboxes().some(({ labels }) => labels[POD_UID] === uid))
     await engine.removeSandbox(id);
   for (const folder of ['', '/burstable', '/besteffort']) {
-    await removePodCgroup(`${cgroupRoot}${folder}/pod${uid}`);
+    await engine.removeCgroup(`${cgroupRoot}${folder}/pod${uid}`);
   }
   await volumes.remove(uid);
   for (const name of await readdir(paths.podLogDir).catch(() => [])) {

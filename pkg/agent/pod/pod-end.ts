@@ -8,7 +8,6 @@ import type { NodeContext } from '../node-context.ts';
 import { orAborted } from '../or-aborted.ts';
 import { containerLogs, podLogs } from '../paths.ts';
 import { isStatic } from '../static/annotations.ts';
-import { removePodCgroup } from './cgroups.ts';
 import type { Action } from './decide.ts';
 import { type HookTarget, preStop } from './hooks.ts';
 import { ATTEMPT, CONTAINER_NAME, sandboxId } from './labels.ts';
@@ -149,7 +148,7 @@ export class PodEnd {
   /** Removes sandbox and containers; logs and volumes stay. */
   async removeSandbox(pod: Pod): Promise<void> {
     await this.#context.engine.removeSandbox(sandboxId(pod.metadata.uid));
-    await removePodCgroup(cgroupParent(this.#context.cgroupRoot, pod));
+    await this.#context.engine.removeCgroup(cgroupParent(this.#context.cgroupRoot, pod));
   }
 
   /** Removes all that the node has of the pod. */

@@ -12,6 +12,7 @@ import { podLabels, sandboxId } from './labels.ts';
 import type { PodEnd } from './pod-end.ts';
 import { hostnameOf } from './pod-files.ts';
 import { allContainers, type ContainerRecord, fieldOf, type PodView } from './records.ts';
+import { cgroupParent, podResources } from './resources.ts';
 import { RunError, runContainer, startContainer } from './start-container.ts';
 import { StartError } from './start-error.ts';
 
@@ -65,7 +66,7 @@ export class PodStart {
   }
 
   async #makeSandbox({ pod, view }: Now, signal: AbortSignal): Promise<SandboxInfo> {
-    const { engine, dns, events, networkReady } = this.#options.context;
+    const { engine, dns, events, networkReady, cgroupRoot, limits } = this.#options.context;
     if (!pod.spec.hostNetwork) await orAborted(networkReady, signal);
     const id = sandboxId(pod.metadata.uid);
     if (view.sandbox && !view.sandbox.isReady) {
@@ -85,6 +86,10 @@ export class PodStart {
       isHostNetwork: pod.spec.hostNetwork === true,
       isHostIpc: pod.spec.hostIPC === true,
       ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
+      cgroup: {
+        path: cgroupParent(cgroupRoot, pod),
+        resources: podResources(pod, limits.podPidsLimit),
+      },
     };
     try {
       return await engine.createSandbox(config, signal);

@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
 import { keyOf } from '../../api/meta.ts';
 import type { ContainerInfo } from '../../engine/engine.ts';
+import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
 import { mirroredUid } from '../static/annotations.ts';
 import { MirrorWriter } from '../static/mirror-writer.ts';
 import type { StaticRunner } from '../static/static-pods.ts';
-import { POD_UID } from './labels.ts';
+import { POD_UID, sandboxId } from './labels.ts';
 import { removeOrphan } from './orphans.ts';
+import { isOver } from './records.ts';
 import { PodWorker } from './worker.ts';
 
 export class Pods implements StaticRunner {
@@ -98,6 +100,23 @@ export class Pods implements StaticRunner {
 
   list(): readonly Pod[] {
     return [...this.#workers.values()].map(({ pod }) => pod);
+  }
+
+  /** Those that run or are about to. */
+  active(): readonly Pod[] {
+    return this.list().filter((pod) => !pod.metadata.deletionTimestamp && !isOver(pod));
+  }
+
+  evict(uid: string, eviction: Eviction): void {
+    this.#workers.get(uid)?.evict(eviction);
+  }
+
+  /** Whether nothing of the pod runs any more. */
+  isCleanedUp(uid: string): boolean {
+    const id = sandboxId(uid);
+    return !this.#context.engine
+      .listContainers()
+      .some(({ sandboxId: own, status }) => own === id && status !== 'exited');
   }
 
   /** Removes sandboxes and directories of pods without a worker; to be called once the first list is here. */

@@ -145,3 +145,8 @@ export function fieldOf(pod: Pod, name: string) {
   if (isIn(initContainers(pod))) return 'initContainers';
   return isIn(ephemeralContainers(pod)) ? 'ephemeralContainers' : 'containers';
 }
+
+/** Whether the pod's phase is final. */
+export function isOver({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}

@@ -42,8 +42,6 @@ export class RunError extends StartError {
 const DEFAULT_MESSAGE_PATH = '/dev/termination-log';
 /** Kubernetes' default of terminationGracePeriodSeconds. */
 const DEFAULT_GRACE_SECONDS = 30;
-/** A container's limit of processes; keeps a fork bomb from taking the host's. */
-const PIDS_LIMIT = 16_384;
 
 /** Rejects with a StartError (reason for the status), a RunError when it was created but did not start. */
 export async function startContainer(
@@ -167,7 +165,7 @@ async function configOf(
     image,
     env: withHostname(env, pod, dns.clusterDomain),
     mounts,
-    resources: containerResources(container, PIDS_LIMIT),
+    resources: containerResources(pod, container),
     oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
     cgroupParent: cgroupParent(cgroupRoot, pod),
     logPath: log,

@@ -11,6 +11,7 @@ import type {
   Pod,
   PodStatus,
 } from '../../api/generated/types.ts';
+import { qosClass } from '../../api/resources/pod-qos.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Waiting } from './decide.ts';
 import {
@@ -22,7 +23,6 @@ import {
   newest,
   type PodView,
 } from './records.ts';
-import { qosClass } from './resources.ts';
 import { isRestartingAll, mayRestartAll } from './restart-policy.ts';
 import { withShortMessages } from './termination-messages.ts';
 
@@ -61,7 +61,7 @@ export function statusOf(facts: StatusFacts): PodStatus {
     phase,
     ...facts.failure,
     ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
-    qosClass: old.qosClass ?? qosClass(pod),
+    qosClass: old.qosClass ?? qosClass(pod.spec),
     startTime: old.startTime ?? new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
     ...addresses(facts),
     containerStatuses: mains,

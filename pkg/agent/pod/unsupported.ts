@@ -94,11 +94,6 @@ const POD: readonly Row<PodSpec>[] = [
     isUsed: ({ resourceClaims = [] }) => resourceClaims.length > 0,
   },
   {
-    field: 'resources',
-    why: 'this node limits containers, not pods as a whole',
-    isUsed: ({ resources }) => resources?.limits !== undefined || resources?.requests !== undefined,
-  },
-  {
     field: 'securityContext.supplementalGroupsPolicy: Strict',
     why: 'groups of the image are always merged',
     isUsed: ({ securityContext }) => securityContext?.supplementalGroupsPolicy === 'Strict',
@@ -239,14 +234,9 @@ const SHORTFALLS: readonly Shortfall[] = [
       ),
   },
   {
-    message: 'emptyDir.sizeLimit is not enforced: this node does not measure volumes',
-    isIn: ({ spec }) => (spec.volumes ?? []).some(({ emptyDir }) => emptyDir?.sizeLimit),
-  },
-  {
-    message:
-      'resources.limits.ephemeral-storage is not enforced: this node does not measure containers',
-    isIn: (pod) =>
-      allContainers(pod).some(({ resources }) => resources?.limits?.['ephemeral-storage']),
+    message: 'emptyDir.sizeLimit is not enforced for volumes in memory',
+    isIn: ({ spec }) =>
+      (spec.volumes ?? []).some(({ emptyDir }) => emptyDir?.sizeLimit && emptyDir.medium),
   },
 ];
 

@@ -5,17 +5,20 @@
 
 import type { Pod, PodStatus } from '../../api/generated/types.ts';
 import { Backoff } from '../../wait/backoff.ts';
+import { refusalOf, withDisruption } from '../eviction/admission.ts';
+import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
 import { PodProbes } from '../probes/pod-probes.ts';
 import { VolumeError } from '../volumes/volumes.ts';
+import { Alarms } from './alarms.ts';
 import { withOthersConditions } from './conditions.ts';
 import { deadlineMs, decide, type Plan, type Waiting } from './decide.ts';
 import { RunHints } from './hints.ts';
 import { sandboxId } from './labels.ts';
 import { Notices } from './notices.ts';
-import { PodEnd } from './pod-end.ts';
+import { PodEnd, type StopOptions } from './pod-end.ts';
 import { PodStart } from './pod-start.ts';
-import { type PodView, viewOf } from './records.ts';
+import { isOver, type PodView, viewOf } from './records.ts';
 import { referencesOf } from './references-of.ts';
 import { statusOf } from './status.ts';
 import { type PodWriter, StatusWriter } from './status-writer.ts';
@@ -41,25 +44,26 @@ export class PodWorker {
   readonly #start: PodStart;
   readonly #end: PodEnd;
   readonly #notices: Notices;
+  readonly #alarms: Alarms;
   readonly #retry = new Backoff(RETRY);
   /** Ends what a start waits for (pulls, references) once the pod is to end. */
   readonly #starting = new AbortController();
   readonly #uid: string;
   #status: PodStatus | undefined;
   #waiting: ReadonlyMap<string, Waiting> = new Map();
+  /** Why the node ends it, or has not taken it. */
+  #failure: Eviction | undefined;
   #isDirty = false;
   #isGone = false;
   #isClosed = false;
   #loop: Promise<void> | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #cancelPublish: (() => void) | undefined;
-  #cancelDeadline: (() => void) | undefined;
 
   constructor(pod: Pod, options: WorkerOptions) {
     const { context } = options;
     this.#options = options;
     this.#context = context;
     this.#uid = pod.metadata.uid;
+    this.#alarms = new Alarms(context.clock);
     this.#writer = options.writer ?? new StatusWriter(pod, context);
     this.#hints = new RunHints(context.paths);
     this.#probes = new PodProbes({ context, onResult: () => this.wake() });
@@ -96,6 +100,13 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Ends the pod for good: it fails with this reason, and is not started again. */
+  evict(eviction: Eviction): void {
+    this.#failure ??= eviction;
+    this.#starting.abort();
+    this.wake();
+  }
+
   wake(): void {
     this.#isDirty = true;
     if (!this.#isClosed) this.#loop ??= this.#run();
@@ -112,9 +123,7 @@ export class PodWorker {
 
   #shut(): void {
     this.#isClosed = true;
-    this.#cancelTimer?.();
-    this.#cancelPublish?.();
-    this.#cancelDeadline?.();
+    this.#alarms.close();
     this.#probes.close();
   }
 
@@ -122,7 +131,7 @@ export class PodWorker {
     await Promise.resolve(); // Events of one turn of the event loop are one run.
     while (this.#isDirty && !this.#isClosed) {
       this.#isDirty = false;
-      this.#cancelTimer?.();
+      this.#alarms.clear('wake');
       try {
         await this.#sync();
         this.#retry.reset();
@@ -135,7 +144,7 @@ export class PodWorker {
 
   #onError(error: unknown): void {
     if (this.#isClosed) return;
-    this.#armAt(this.#context.clock.now() + this.#retry.next());
+    this.#wakeAt(this.#context.clock.now() + this.#retry.next());
     if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
     const { pod } = this;
     if (error instanceof VolumeError) {
@@ -153,6 +162,11 @@ export class PodWorker {
     if (this.#isGone) return this.#finishGone();
     if (pod.metadata.deletionTimestamp) return this.#terminate();
     if (isOver(pod)) return this.#release();
+    this.#failure ??= refusalOf(this.#context, pod);
+    if (this.#failure) {
+      const { reason, message, graceSeconds } = this.#failure;
+      return this.#finish({ reason, message }, { graceSeconds });
+    }
     this.#context.references.use(this.#uid, referencesOf(pod));
     const plan = this.#plan(pod);
     this.#waiting = plan.waiting;
@@ -163,7 +177,7 @@ export class PodWorker {
     await this.#start.perform({ pod, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
     const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid) ?? Number.POSITIVE_INFINITY;
-    this.#armAt(Math.min(plan.wakeAtMs ?? Number.POSITIVE_INFINITY, refreshAtMs));
+    this.#wakeAt(Math.min(plan.wakeAtMs ?? Number.POSITIVE_INFINITY, refreshAtMs));
   }
 
   #plan(pod: Pod): Plan {
@@ -187,7 +201,11 @@ export class PodWorker {
    */
   async #complete(failure: Waiting | undefined): Promise<void> {
     if (failure) this.#context.events.record(this.pod, { type: 'Normal', message: '', ...failure });
-    await this.#end.stopAll(this.pod, this.#view());
+    await this.#finish(failure);
+  }
+
+  async #finish(failure: Waiting | undefined, options?: StopOptions): Promise<void> {
+    await this.#end.stopAll(this.pod, this.#view(), options);
     this.#probes.close();
     this.#publish(true, failure);
     await this.#writer.flush();
@@ -237,25 +255,22 @@ export class PodWorker {
     return viewOf(sandbox, containers, this.#hints);
   }
 
-  #armAt(atMs: number): void {
-    this.#cancelTimer?.();
-    if (!Number.isFinite(atMs) || this.#isClosed) return;
-    const { clock } = this.#context;
-    this.#cancelTimer = clock.after(Math.max(atMs - clock.now(), 0), () => this.wake());
+  #wakeAt(atMs: number): void {
+    this.#alarms.set('wake', atMs, () => this.wake());
   }
 
   #publishSoon(): void {
-    const { clock } = this.#context;
-    this.#cancelPublish ??= clock.after(PUBLISH_DELAY_MS, () => this.#publish(false));
+    if (this.#alarms.has('publish')) return;
+    const atMs = this.#context.clock.now() + PUBLISH_DELAY_MS;
+    this.#alarms.set('publish', atMs, () => this.#publish(false));
   }
 
   #publish(isFinished: boolean, failure?: Waiting): void {
-    this.#cancelPublish?.();
-    this.#cancelPublish = undefined;
+    this.#alarms.clear('publish');
     if (this.#isClosed) return;
     const { pod } = this;
     const { node, clock } = this.#context;
-    this.#status = statusOf({
+    const status = statusOf({
       pod,
       view: this.#view(),
       waiting: this.#waiting,
@@ -267,24 +282,18 @@ export class PodWorker {
       isFinished,
       failure,
     });
+    this.#status = this.#failure ? withDisruption(status, this.#failure, clock.now()) : status;
     this.#writer.set(this.#status);
-    this.#cancelDeadline?.();
-    if (!isFinished) this.#armDeadline();
+    if (isFinished) this.#alarms.clear('deadline');
+    else this.#armDeadline();
   }
 
   /** Ends a start under way, too: a pull may take longer than the pod may. */
   #armDeadline(): void {
-    const atMs = deadlineMs(this.pod);
-    if (!Number.isFinite(atMs) || this.pod.metadata.deletionTimestamp) return;
-    const { clock } = this.#context;
-    this.#cancelDeadline = clock.after(Math.max(atMs - clock.now(), 0), () => {
-      if (clock.now() < atMs) return this.#armDeadline(); // A timer is shorter than some deadlines.
+    const isEnding = this.pod.metadata.deletionTimestamp !== undefined;
+    this.#alarms.set('deadline', isEnding ? Number.POSITIVE_INFINITY : deadlineMs(this.pod), () => {
       this.#starting.abort();
       this.wake();
     });
   }
-}
-
-function isOver({ status }: Pod): boolean {
-  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }

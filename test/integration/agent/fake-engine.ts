@@ -12,6 +12,7 @@ import {
   type Engine,
   EngineError,
   type ExecOptions,
+  type Resources,
   type SandboxConfig,
   type SandboxInfo,
 } from '../../../pkg/engine/engine.ts';
@@ -42,6 +43,8 @@ const knownImage: Image = {
 
 export interface FakeEngine extends Engine {
   readonly configs: ReadonlyMap<string, ContainerConfig>;
+  /** Cgroups above those of containers, by path. */
+  readonly cgroups: ReadonlyMap<string, Resources>;
   readonly pulls: string[];
   /** Graces and signals that containers were stopped with. */
   readonly stops: { readonly id: string; readonly graceMs: number }[];
@@ -70,6 +73,7 @@ export function createFakeEngine(): FakeEngine {
   const sandboxes = new Map<string, SandboxInfo>();
   const containers = new Map<string, ContainerInfo>();
   const configs = new Map<string, ContainerConfig>();
+  const cgroups = new Map<string, Resources>();
   const listeners = new Set<(container: ContainerInfo) => void>();
   const waiters = new Map<string, () => void>();
   const stops: { id: string; graceMs: number }[] = [];
@@ -103,6 +107,7 @@ export function createFakeEngine(): FakeEngine {
   const engine: FakeEngine = {
     images: createImages(pulls, pullable),
     configs,
+    cgroups,
     pulls,
     stops,
     pullable,
@@ -117,6 +122,12 @@ export function createFakeEngine(): FakeEngine {
         `${new Date().toISOString().replace('Z', '000000Z')} stdout F ${line}\n`,
       );
     },
+    async setCgroup(path, resources) {
+      cgroups.set(path, resources);
+    },
+    async removeCgroup(path) {
+      cgroups.delete(path);
+    },
     async createSandbox(config: SandboxConfig) {
       const existing = sandboxes.get(config.id);
       if (existing) return existing;
@@ -128,6 +139,7 @@ export function createFakeEngine(): FakeEngine {
         ...(config.isHostNetwork ? {} : { ip: `10.42.0.${++address}` }),
       };
       sandboxes.set(config.id, info);
+      if (config.cgroup) cgroups.set(config.cgroup.path, config.cgroup.resources);
       return info;
     },
     async removeSandbox(id) {

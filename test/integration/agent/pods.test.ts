@@ -244,7 +244,7 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
       cpuQuotaUs: 50_000,
       cpuPeriodUs: 100_000,
       memoryLimitBytes: 67_108_864,
-      pidsLimit: 16_384,
+      maySwap: false,
     });
   });
 

@@ -9,7 +9,7 @@ import {
   cgroupParent,
   containerResources,
   oomScoreAdj,
-  qosClass,
+  podResources,
 } from '../../../../pkg/agent/pod/resources.ts';
 import type { Container, Pod, PodSpec } from '../../../../pkg/api/generated/types.ts';
 import { suite } from '../../../harness/suite.ts';
@@ -69,25 +69,48 @@ suite('agent: text and numbers of a pod', ({ test }) => {
     const guaranteed = podOf({ containers: [using({}, { cpu: '1', memory: '1Gi' })] });
     const burstable = podOf({ containers: [using({ cpu: '250m', memory: '1Gi' }, {})] });
     const none = podOf({ containers: [{ name: 'c' }] });
-    assert.equal([guaranteed, burstable, none].map(qosClass), [
-      'Guaranteed',
-      'Burstable',
-      'BestEffort',
-    ]);
     const scores = [guaranteed, burstable, none].map((pod) =>
       oomScoreAdj(pod, pod.spec.containers[0] ?? { name: '' }, 4 * 2 ** 30),
     );
     assert.equal(scores, [-997, 750, 1000]);
     assert.is(cgroupParent('/mini', guaranteed), '/mini/poduid-1');
     assert.is(cgroupParent('/mini', burstable), '/mini/burstable/poduid-1');
-    assert.equal(containerResources(using({ cpu: '250m' }, { cpu: '1500m', memory: '10Mi' }), 7), {
+    const limited = using({ cpu: '250m' }, { cpu: '1500m', memory: '10Mi' });
+    assert.equal(containerResources(podOf({ containers: [limited] }), limited), {
       cpuShares: 256,
       cpuQuotaUs: 150_000,
       cpuPeriodUs: 100_000,
       memoryLimitBytes: 10_485_760,
-      pidsLimit: 7,
+      maySwap: false,
     });
-    assert.equal(containerResources({ name: 'c' }, 7), { cpuShares: 2, pidsLimit: 7 });
+    assert.equal(containerResources(podOf({}), { name: 'c' }), { cpuShares: 2, maySwap: false });
+  });
+
+  test('a pod has limits of its own where every container has one, or the pod itself', () => {
+    const limited = using({ cpu: '250m' }, { cpu: '500m', memory: '10Mi' });
+    const open = using({ cpu: '100m' }, { memory: '20Mi' });
+    assert.equal(podResources(podOf({ containers: [limited, limited] }), 9), {
+      cpuShares: 512,
+      cpuQuotaUs: 100_000,
+      cpuPeriodUs: 100_000,
+      memoryLimitBytes: 20 * 2 ** 20,
+      pidsLimit: 9,
+    });
+    const overhead = { cpu: '150m', memory: '1Mi' };
+    assert.equal(podResources(podOf({ containers: [limited, open], overhead }), undefined), {
+      cpuShares: 512,
+      memoryLimitBytes: 31 * 2 ** 20,
+    });
+    const whole = { requests: { cpu: '1' }, limits: { cpu: '2', memory: '64Mi' } };
+    const pod = podOf({ containers: [{ name: 'c' }], resources: whole });
+    assert.equal(podResources(pod, undefined), {
+      cpuShares: 1024,
+      cpuQuotaUs: 200_000,
+      cpuPeriodUs: 100_000,
+      memoryLimitBytes: 64 * 2 ** 20,
+    });
+    assert.is(containerResources(pod, { name: 'c' }).memoryLimitBytes, 64 * 2 ** 20);
+    assert.equal(podResources(podOf({ containers: [{ name: 'c' }] }), undefined), { cpuShares: 2 });
   });
 
   test('resolv.conf follows dnsPolicy and dnsConfig', () => {

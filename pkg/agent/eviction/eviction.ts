@@ -1,0 +1,39 @@
+/** The eviction manager of this node: its measures and means. */
+
+import { nodeReference } from '../node/node-reference.ts';
+import type { NodeContext } from '../node-context.ts';
+import { type EvictablePods, EvictionManager, type Reclaim, type Sensors } from './manager.ts';
+import { observe } from './signals.ts';
+import type { Pressure } from './thresholds.ts';
+import { podDisk, podUsage } from './usage.ts';
+
+export interface NodeEvictionOptions {
+  readonly nodeName: string;
+  readonly pods: EvictablePods;
+  /** Instead of those of the host. */
+  readonly sensors?: Partial<Sensors>;
+  readonly reclaimDisk: readonly Reclaim[];
+  onPressure(pressure: Pressure): void;
+}
+
+export function startEviction(
+  context: NodeContext,
+  { nodeName, sensors, ...options }: NodeEvictionOptions,
+): EvictionManager {
+  const { events, clock, log, paths, limits } = context;
+  return new EvictionManager({
+    ...options,
+    events,
+    clock,
+    log,
+    node: nodeReference(nodeName),
+    limits,
+    sensors: {
+      observe: () => observe(paths.dataDir),
+      usage: (pod, options) => podUsage(context, pod, options),
+      disk: (pod) => podDisk(context, pod),
+      watchMemory: () => () => undefined,
+      ...sensors,
+    },
+  });
+}

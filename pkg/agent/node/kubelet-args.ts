@@ -1,0 +1,219 @@
+/**
+ * The node's settings as the kubelet names them (`--kubelet-arg name=value`), read and checked. Defaults are the
+ * kubelet's, but for disks, where k3s keeps less free, and for numbers of pods and processes.
+ */
+
+import { bytes, cpuMilli, parseQuantity, QuantityError } from '../../api/quantity.ts';
+
+/** What an eviction threshold may watch; all count what is still free. */
+const SIGNALS = [
+  'memory.available',
+  'nodefs.available',
+  'nodefs.inodesFree',
+  'imagefs.available',
+  'imagefs.inodesFree',
+  'containerfs.available',
+  'containerfs.inodesFree',
+  'pid.available',
+] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** An amount, or a share of what there is. */
+export type Amount = { readonly quantity: string } | { readonly share: number };
+
+export interface Threshold {
+  readonly signal: Signal;
+  readonly below: Amount;
+  /** 0 = hard: acts at once. */
+  readonly graceMs: number;
+}
+
+/** CPU in thousandths, all else in bytes or numbers. */
+interface Reserved {
+  readonly cpu: number;
+  readonly memory: number;
+  readonly 'ephemeral-storage': number;
+  readonly pid: number;
+}
+
+export interface NodeLimits {
+  readonly maxPods: number;
+  /** Processes of one pod; undefined = no limit. */
+  readonly podPidsLimit: number | undefined;
+  readonly kubeReserved: Reserved;
+  readonly systemReserved: Reserved;
+  readonly hard: readonly Threshold[];
+  readonly soft: readonly Threshold[];
+  /** What is to be free beyond a threshold once it was crossed. */
+  readonly minimumReclaim: ReadonlyMap<Signal, Amount>;
+  /** The most that a pod has to end in when a soft threshold drives it away. */
+  readonly maxPodGraceSeconds: number;
+  /** How long a pressure condition stays after the last threshold was crossed. */
+  readonly pressureTransitionMs: number;
+}
+
+const NONE: Reserved = { cpu: 0, memory: 0, 'ephemeral-storage': 0, pid: 0 };
+/** Mini's point is density; the kubelet has 110. */
+const DEFAULT_MAX_PODS = 500;
+/** Keeps a fork bomb from taking the host's; the kubelet has no limit. */
+const DEFAULT_POD_PIDS = 16_384;
+const DEFAULT_TRANSITION_MS = 300_000;
+/** Memory as the kubelet, disks as k3s. */
+const DEFAULT_HARD =
+  'memory.available<100Mi,nodefs.available<5%,nodefs.inodesFree<5%,imagefs.available<5%,imagefs.inodesFree<5%';
+const DEFAULT_RECLAIM = 'nodefs.available=10%,imagefs.available=10%';
+
+export class KubeletArgError extends Error {}
+
+type Draft = { -readonly [K in keyof NodeLimits]: NodeLimits[K] } & {
+  softGraces: ReadonlyMap<Signal, number>;
+};
+
+const READERS: Readonly<Record<string, (draft: Draft, value: string) => void>> = {
+  'max-pods': (draft, value) => {
+    draft.maxPods = numberOf(value, 0);
+  },
+  'pod-max-pids': (draft, value) => {
+    const pids = numberOf(value, -1);
+    draft.podPidsLimit = pids > 0 ? pids : undefined;
+  },
+  'kube-reserved': (draft, value) => {
+    draft.kubeReserved = reservedOf(value);
+  },
+  'system-reserved': (draft, value) => {
+    draft.systemReserved = reservedOf(value);
+  },
+  'eviction-hard': (draft, value) => {
+    draft.hard = thresholdsOf(value);
+  },
+  'eviction-soft': (draft, value) => {
+    draft.soft = thresholdsOf(value);
+  },
+  'eviction-soft-grace-period': (draft, value) => {
+    draft.softGraces = new Map(
+      pairsOf(value, '=').map(([signal, text]) => [signalOf(signal), durationMs(text)]),
+    );
+  },
+  'eviction-minimum-reclaim': (draft, value) => {
+    draft.minimumReclaim = new Map(
+      pairsOf(value, '=').map(([signal, text]) => [signalOf(signal), amountOf(text)]),
+    );
+  },
+  'eviction-max-pod-grace-period': (draft, value) => {
+    draft.maxPodGraceSeconds = numberOf(value, -1);
+  },
+  'eviction-pressure-transition-period': (draft, value) => {
+    draft.pressureTransitionMs = durationMs(value);
+  },
+};
+
+/** The names that can be set. */
+export const KUBELET_ARGS: readonly string[] = Object.keys(READERS);
+
+/** Settings from `name=value` texts; the last of a name wins. Throws a KubeletArgError that names what is wrong. */
+export function parseKubeletArgs(args: readonly string[]): NodeLimits {
+  const draft: Draft = {
+    maxPods: DEFAULT_MAX_PODS,
+    podPidsLimit: DEFAULT_POD_PIDS,
+    kubeReserved: NONE,
+    systemReserved: NONE,
+    hard: thresholdsOf(DEFAULT_HARD),
+    soft: [],
+    minimumReclaim: new Map(
+      pairsOf(DEFAULT_RECLAIM, '=').map(([signal, text]) => [signalOf(signal), amountOf(text)]),
+    ),
+    maxPodGraceSeconds: 0,
+    pressureTransitionMs: DEFAULT_TRANSITION_MS,
+    softGraces: new Map(),
+  };
+  for (const arg of args) {
+    const at = arg.indexOf('=');
+    const name = arg.slice(0, Math.max(at, 0)).replace(/^--/, '');
+    if (at <= 0) throw new KubeletArgError('it must be name=value, such as max-pods=200');
+    const reader = READERS[name];
+    if (!reader)
+      throw new KubeletArgError(
+        `mini has no setting ${name} of the kubelet; it has ${KUBELET_ARGS.join(', ')}`,
+      );
+    try {
+      reader(draft, arg.slice(at + 1));
+    } catch (error) {
+      if (!(error instanceof KubeletArgError) && !(error instanceof QuantityError)) throw error;
+      throw new KubeletArgError(`${name}: ${error.message}`);
+    }
+  }
+  const { softGraces, ...limits } = draft;
+  const soft = draft.soft.map((one) => ({ ...one, graceMs: softGraces.get(one.signal) ?? 0 }));
+  return { ...limits, soft };
+}
+
+/** Throws a KubeletArgError when a soft threshold has no grace period. */
+export function checkThresholds({ soft }: NodeLimits): void {
+  const lacking = soft.find(({ graceMs }) => graceMs === 0);
+  if (lacking === undefined) return;
+  throw new KubeletArgError(
+    `eviction-soft: ${lacking.signal} needs a grace period: eviction-soft-grace-period=${lacking.signal}=1m30s`,
+  );
+}
+
+function numberOf(value: string, min: number): number {
+  const number = Number(value);
+  if (/^-?\d+$/.test(value) && number >= min && number <= 2 ** 31 - 1) return number;
+  throw new KubeletArgError(`it must be a whole number from ${min}`);
+}
+
+function pairsOf(value: string, separator: string): (readonly [string, string])[] {
+  return value
+    .split(',')
+    .filter((item) => item !== '')
+    .map((item) => {
+      const at = item.indexOf(separator);
+      if (at > 0 && at < item.length - 1) return [item.slice(0, at), item.slice(at + 1)] as const;
+      throw new KubeletArgError(`"${item}" must be name${separator}value`);
+    });
+}
+
+function reservedOf(value: string): Reserved {
+  const reserved = { ...NONE };
+  for (const [name, text] of pairsOf(value, '=')) {
+    if (name !== 'cpu' && name !== 'memory' && name !== 'ephemeral-storage' && name !== 'pid')
+      throw new KubeletArgError(
+        `"${name}" cannot be reserved: there are cpu, memory, ephemeral-storage and pid`,
+      );
+    if (parseQuantity(text).nanos < 0n) throw new KubeletArgError(`"${text}" is negative`);
+    reserved[name] = name === 'cpu' ? cpuMilli(text) : bytes(text);
+  }
+  return reserved;
+}
+
+function thresholdsOf(value: string): Threshold[] {
+  return pairsOf(value, '<').map(([signal, text]) => ({
+    signal: signalOf(signal),
+    below: amountOf(text),
+    graceMs: 0,
+  }));
+}
+
+function signalOf(text: string): Signal {
+  const signal = SIGNALS.find((one) => one === text);
+  if (signal !== undefined) return signal;
+  throw new KubeletArgError(`"${text}" is no eviction signal: there are ${SIGNALS.join(', ')}`);
+}
+
+function amountOf(text: string): Amount {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
+  if (percent !== undefined && Number(percent) <= 100) return { share: Number(percent) / 100 };
+  if (text.endsWith('%')) throw new KubeletArgError(`"${text}" must be from 0% to 100%`);
+  if (parseQuantity(text).nanos < 0n) throw new KubeletArgError(`"${text}" is negative`);
+  return { quantity: text };
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `1m30s`, as Go writes durations. */
+function durationMs(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  const isWhole = parts.map(([part]) => part).join('') === text && parts.length > 0;
+  if (!isWhole) throw new KubeletArgError(`"${text}" must be a duration such as 1m30s`);
+  return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNITS[unit] ?? 0), 0);
+}

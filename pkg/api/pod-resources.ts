@@ -1,0 +1,43 @@
+/**
+ * What a pod as a whole asks for and may use. Source: k8s.io/component-helpers/resource: containers and sidecars
+ * together, or the most that any init container takes beside the sidecars started before it; pod-level amounts win;
+ * plus overhead.
+ */
+
+import type { Container, Pod } from './generated/types.ts';
+import { bytes, cpuMilli } from './quantity.ts';
+
+type Kind = 'requests' | 'limits';
+
+/** One resource of a pod: CPU in thousandths, all else in whole units; 0 = none. */
+export function podAmount({ spec }: Pod, kind: Kind, name: string): number {
+  const own = spec.resources?.[kind]?.[name] ?? podLevelRequest(spec, kind, name);
+  const amount = own === undefined ? ofContainers(spec, kind, name) : amountOf(name, own);
+  const overhead = amountOf(name, spec.overhead?.[name]);
+  // A pod without a limit does not get one by its overhead.
+  return kind === 'limits' && amount === 0 ? 0 : amount + overhead;
+}
+
+/** A pod-level limit is the request, too, when there is none of the pod nor of any container. */
+function podLevelRequest(spec: Pod['spec'], kind: Kind, name: string): string | undefined {
+  if (kind === 'limits' || ofContainers(spec, kind, name) > 0) return undefined;
+  return spec.resources?.limits?.[name];
+}
+
+/** CPU in thousandths, all else in whole units; 0 when absent. */
+export function amountOf(name: string, quantity: string | undefined): number {
+  return name === 'cpu' ? cpuMilli(quantity) : bytes(quantity);
+}
+
+function ofContainers(spec: Pod['spec'], kind: Kind, name: string): number {
+  const of = ({ resources }: Container) => amountOf(name, resources?.[kind]?.[name]);
+  let sidecars = 0;
+  let peak = 0;
+  for (const container of spec.initContainers ?? []) {
+    const amount = of(container);
+    if (container.restartPolicy === 'Always') sidecars += amount;
+    peak = Math.max(peak, container.restartPolicy === 'Always' ? sidecars : sidecars + amount);
+  }
+  const main = spec.containers.reduce((sum, container) => sum + of(container), 0);
+  return Math.max(main + sidecars, peak);
+}
