@@ -83,6 +83,8 @@ export interface Attributes {
   readonly subresource: string;
   readonly namespace: string;
   readonly name: string;
+  /** Of a list or watch, as the client wrote it. */
+  readonly fieldSelector?: string;
   readonly path: string;
 }
 

@@ -30,6 +30,7 @@ export function routeOf(request: ServerRequest): Route {
   const isLegacyWatch = root.rest[0] === 'watch' && root.rest.length > 1;
   const target = targetOf((isLegacyWatch ? root.rest.slice(1) : root.rest).map(decode));
   const name = target.name || nameFromSelector(request.query);
+  const fieldSelector = request.query.get('fieldSelector');
   return {
     user: request.user,
     isResource: true,
@@ -40,6 +41,7 @@ export function routeOf(request: ServerRequest): Route {
     trailing: trailingOf(request.path),
     verb: isLegacyWatch ? 'watch' : verbOf(request, target.name),
     name,
+    ...(fieldSelector === null ? {} : { fieldSelector }),
   };
 }
 

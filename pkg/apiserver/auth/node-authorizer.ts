@@ -4,6 +4,7 @@
  * Source: Kubernetes' node authorization, and what mini's agent does on a node (proxy, DNS).
  */
 
+import { parseFieldSelector } from '../../api/field-selectors.ts';
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
@@ -27,7 +28,7 @@ export const NODE_RULES: readonly PolicyRule[] = [
     verbs: ['create', 'get', 'list', 'watch', 'update', 'patch'],
   },
   { apiGroups: CORE, resources: ['nodes/status'], verbs: ['update', 'patch'] },
-  { apiGroups: CORE, resources: ['pods'], verbs: [...READ, 'create', 'delete'] },
+  { apiGroups: CORE, resources: ['pods'], verbs: ['create', 'delete'] },
   { apiGroups: CORE, resources: ['pods/status'], verbs: ['update', 'patch'] },
   { apiGroups: CORE, resources: ['pods/eviction'], verbs: ['create'] },
   { apiGroups: CORE, resources: ['services', 'endpoints', 'namespaces'], verbs: READ },
@@ -81,6 +82,7 @@ interface Question {
 
 /** Resources of which a node sees only its own, by group and plural. */
 const GUARDED: Readonly<Record<string, (question: Question) => Decision>> = {
+  '/pods': ownPods,
   '/secrets': (question) => referenced(question, 'secrets'),
   '/configmaps': (question) => referenced(question, 'configmaps'),
   '/persistentvolumeclaims': (question) => referenced(question, 'persistentvolumeclaims'),
@@ -117,6 +119,30 @@ function volume(question: Question): Decision {
   const found = question.registry.get<PersistentVolume>('persistentvolumes', { name });
   const isOwn = found?.metadata.labels?.[VOLUME_NODE] === question.nodeName;
   return isOwn && !subresource && VOLUME_VERBS.includes(verb) ? YES : unrelated(question);
+}
+
+function ownPods(question: Question): Decision {
+  const { attributes, nodeName, registry } = question;
+  const { verb, name, namespace, subresource, fieldSelector = '' } = attributes;
+  if (!READ.includes(verb) || subresource) return unrelated(question);
+  if (name) {
+    const pod = registry.get<Pod>('pods', { namespace, name });
+    // That there is none may be known: a pod that was to run here may be gone.
+    return !pod || pod.spec.nodeName === nodeName ? YES : unrelated(question);
+  }
+  if (selectsNode(fieldSelector, nodeName)) return YES;
+  const reason = `can only list pods with the field selector spec.nodeName=${nodeName}`;
+  return { isAllowed: false, reason };
+}
+
+function selectsNode(text: string, nodeName: string): boolean {
+  try {
+    return parseFieldSelector(text).some(
+      ({ field, value, isEqual }) => field === 'spec.nodeName' && isEqual && value === nodeName,
+    );
+  } catch {
+    return false;
+  }
 }
 
 function isBoundHere({ attributes, nodeName, registry }: Question): boolean {

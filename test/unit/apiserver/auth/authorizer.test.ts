@@ -158,6 +158,12 @@ suite('apiserver/auth/authorizer', ({ test }) => {
     assert.not(may(node, 'list', 'secrets', here));
     assert.not(may(node, 'create', 'serviceaccounts/token', { ...here, name: 'default' }));
     const other: User = { ...node, name: 'system:node:b' };
+    assert.ok(may(node, 'list', 'pods', { fieldSelector: 'spec.nodeName=a,status.phase!=Failed' }));
+    assert.not(may(node, 'list', 'pods'));
+    assert.not(may(node, 'watch', 'pods', { fieldSelector: 'spec.nodeName=b' }));
+    assert.not(may(node, 'list', 'pods', { fieldSelector: 'spec.nodeName!=a' }));
+    assert.ok(may(node, 'get', 'pods', { ...here, name: 'p' }));
+    assert.not(may(other, 'get', 'pods', { ...here, name: 'p' }));
     const refused = authorizer.authorize(ask(other, 'get', 'secrets', { ...here, name: 's' }));
     assert.not(refused.isAllowed);
     assert.match(refused.reason, /no relationship found/);
