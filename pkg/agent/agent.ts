@@ -29,6 +29,7 @@ import type { Paths } from './paths.ts';
 import { Pods } from './pod/pods.ts';
 import { References } from './references.ts';
 import { StaticPods } from './static/static-pods.ts';
+import { measuredEngine, NodeMetrics } from './stats/node-metrics.ts';
 import { Claims } from './volumes/claims.ts';
 import { storageDirectory } from './volumes/local-path.ts';
 import { Tokens } from './volumes/tokens.ts';
@@ -131,7 +132,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (pods.onPod(key, pod)) statics.onMirror(key, pod);
     care.podsChanged();
   });
-  const api = createNodeApi({ context, pods });
+  const api = createNodeApi({ nodeName, context, pods });
 
   const close = once(async () => {
     events.close();
@@ -208,7 +209,8 @@ type Made = Pick<
 >;
 
 async function makeContext(options: AgentOptions, made: Made): Promise<NodeContext> {
-  const { client, engine, clock, log, dataDir, runDir } = options;
+  const { client, clock, log, dataDir, runDir } = options;
+  const metrics = new NodeMetrics();
   const podLogDir = options.podLogDir ?? join(dataDir, 'pods-logs');
   const paths: Paths = { dataDir, runDir, podLogDir };
   for (const path of Object.values(paths)) await mkdir(path, { recursive: true, mode: 0o755 });
@@ -221,7 +223,8 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
   return {
     ...made,
     client,
-    engine,
+    engine: measuredEngine(options.engine, metrics),
+    metrics,
     clock,
     log,
     paths,

@@ -8,15 +8,17 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describe } from '../log/log.ts';
 import { serveLogs } from './logs/serve-logs.ts';
-import { metricsText, statsSummary } from './node/stats.ts';
 import type { NodeContext } from './node-context.ts';
+import { readers } from './node-readers.ts';
 import type { Pods } from './pod/pods.ts';
+import { Stats } from './stats/stats.ts';
 import { servePodProxy } from './streams/pod-proxy.ts';
 import { ApiError, type NodeRequest } from './streams/request.ts';
 import { serveRun } from './streams/run-command.ts';
 import { serveStreaming } from './streams/upgrade.ts';
 
 interface NodeApiOptions {
+  readonly nodeName: string;
   readonly context: NodeContext;
   readonly pods: Pods;
 }
@@ -32,7 +34,8 @@ type Handler = (
   message: IncomingMessage,
 ) => Promise<void> | void;
 
-export function createNodeApi(options: NodeApiOptions): NodeApi {
+export function createNodeApi(given: NodeApiOptions): NodeApi {
+  const options = { ...given, stats: new Stats(given) };
   const open = new Set<Duplex>();
   const server = createServer((message, response) => void answer(options, message, response));
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -66,15 +69,18 @@ function toRequest(message: IncomingMessage): NodeRequest {
 }
 
 async function answer(
-  options: NodeApiOptions,
+  options: NodeApiOptions & { readonly stats: Stats },
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   try {
     const request = toRequest(message);
-    const handler = Object.hasOwn(ROUTES, request.segments[0] ?? '')
-      ? ROUTES[request.segments[0] ?? '']
-      : undefined;
+    const name = request.segments[0] ?? '';
+    const reader = Object.hasOwn(readers, name) ? readers[name] : undefined;
+    const handler = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
+    const path = reader || handler ? name : 'other';
+    options.context.metrics.requests.add({ method: request.method, path });
+    if (reader) return await reader(options.stats, request, response);
     if (!handler) throw new ApiError(404, `404 page not found: ${message.url}`);
     await handler(options)(request, response, message);
   } catch (error) {
@@ -93,17 +99,7 @@ function fail(response: ServerResponse, error: unknown): void {
 }
 
 const ROUTES: Readonly<Record<string, (options: NodeApiOptions) => Handler>> = {
-  healthz: () => (_request, response) => text(response, 'ok'),
   containerLogs: (options) => (request, response) => serveLogs({ ...options, request, response }),
-  pods:
-    ({ pods }) =>
-    (_request, response) =>
-      json(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.list() }),
-  metrics: (options) => async (_request, response) => text(response, await metricsText(options)),
-  stats: (options) => async (request, response) => {
-    if (request.segments[1] !== 'summary') throw new ApiError(404, '404 page not found');
-    json(response, await statsSummary(options));
-  },
   podProxy: (options) => (request, response, message) =>
     servePodProxy({ ...options, request, response, message }),
   run: (options) => (request, response) => serveRun({ ...options, request, response }),
@@ -114,14 +110,4 @@ const ROUTES: Readonly<Record<string, (options: NodeApiOptions) => Handler>> = {
 
 function needsUpgrade(): void {
   throw new ApiError(400, 'Upgrade request required');
-}
-
-function text(response: ServerResponse, body: string): void {
-  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
-  response.end(body);
-}
-
-function json(response: ServerResponse, body: object): void {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
 }

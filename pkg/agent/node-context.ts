@@ -12,6 +12,7 @@ import type { Paths } from './paths.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
 import type { DnsFacts } from './pod/pod-files.ts';
 import type { References } from './references.ts';
+import type { NodeMetrics } from './stats/node-metrics.ts';
 import type { Volumes } from './volumes/volumes.ts';
 
 export interface NodeContext {
@@ -22,6 +23,7 @@ export interface NodeContext {
   readonly events: NodeEvents;
   readonly references: References;
   readonly volumes: Volumes;
+  readonly metrics: NodeMetrics;
   readonly paths: Paths;
   readonly dns: DnsFacts;
   readonly node: NodeFacts;

@@ -138,6 +138,11 @@ export function cpuMilli(value: string | number | undefined): number {
   return value === undefined ? 0 : Number(divideUp(parseQuantity(value).nanos, 10n ** 6n));
 }
 
+/** Nanos: the CPU of "0.5" is 5e8. Throws QuantityError. */
+export function cpuNanos(value: string | number | undefined): number {
+  return value === undefined ? 0 : Number(parseQuantity(value).nanos);
+}
+
 /** Whole units, rounded up: bytes of memory, counts of pods. Absent = 0. Throws QuantityError. */
 export function bytes(value: string | number | undefined): number {
   return value === undefined ? 0 : Number(divideUp(parseQuantity(value).nanos, NANOS));

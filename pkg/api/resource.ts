@@ -69,6 +69,8 @@ export interface Resource<T extends ApiObject = ApiObject> {
   /** Names of what it has: 'status', 'scale', 'binding', 'eviction', 'log', 'exec', 'token', … */
   readonly subresources?: readonly string[];
   readonly scale?: ScalePaths<T>;
+  /** Its objects are made when they are asked for, and never stored. */
+  readonly isComputed?: boolean;
   /** Events and Leases: kept in memory, flushed lazily. */
   readonly isVolatile?: boolean;
   /** Whether metadata.generation counts changes of the spec (anything but metadata and status). */

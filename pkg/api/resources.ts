@@ -38,6 +38,7 @@ import { events, eventsEvents } from './resources/event.ts';
 import { apiservices, customresourcedefinitions } from './resources/extension.ts';
 import { flowschemas, prioritylevelconfigurations } from './resources/flowcontrol.ts';
 import { limitranges, resourcequotas } from './resources/limits.ts';
+import { nodeMetrics, podMetrics } from './resources/metrics.ts';
 import { networkpolicies } from './resources/network-policy.ts';
 import { ingressclasses, ingresses, ipaddresses, servicecidrs } from './resources/networking.ts';
 import { nodes } from './resources/node.ts';
@@ -136,6 +137,8 @@ const ROWS: readonly Resource[] = [
   storageclasses,
   volumeattachments,
   volumeattributesclasses,
+  nodeMetrics,
+  podMetrics,
 ];
 
 /** Every built-in resource. */

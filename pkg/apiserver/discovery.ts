@@ -24,6 +24,7 @@ const GROUP_ORDER = [
   'coordination.k8s.io',
   'node.k8s.io',
   'discovery.k8s.io',
+  'metrics.k8s.io',
 ];
 
 export interface GroupVersions {

@@ -11,6 +11,7 @@ import { deleteVerb } from './delete.ts';
 import { deleteCollection } from './delete-collection.ts';
 import { forbiddenRoute } from './forbidden.ts';
 import { list } from './list.ts';
+import { metricsHandler } from './metrics-api.ts';
 import { formOf } from './negotiate.ts';
 import type { Call, Parts } from './parts.ts';
 import { patch } from './patch.ts';
@@ -86,7 +87,7 @@ function handlerFor(parts: Parts, call: Call): Handler {
   const answerer = verb === 'create' ? answererFor(parts, call) : undefined;
   if (answerer) return answerer;
   if (subresource) return subresourceHandler(call);
-  const handler = VERBS[verb];
+  const handler = resource.isComputed ? metricsHandler(verb) : VERBS[verb];
   const served: readonly string[] = resource.verbs ?? ALL_VERBS;
   if (!handler || !served.includes(verb)) throw methodNotAllowed(nameOf(resource), verb);
   // Reviews and the like store nothing: without their answerer there is nothing to do.

@@ -6,6 +6,7 @@ import type { Clock } from '../wait/clock.ts';
 import type { Chunks } from './chunks.ts';
 import type { Admission, Answerer, NodeConnector, Registry, ServerRequest } from './contract.ts';
 import type { Form } from './negotiate.ts';
+import type { NodeUsages } from './node-usages.ts';
 import type { Route } from './route.ts';
 import type { Storage } from './storage.ts';
 
@@ -15,6 +16,7 @@ export interface Parts {
   readonly admissions: readonly Admission[];
   readonly answerers: readonly Answerer[];
   readonly nodes: NodeConnector;
+  readonly usages: NodeUsages;
   readonly chunks: Chunks;
   readonly clock: Clock;
   readonly log: Logger;

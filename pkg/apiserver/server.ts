@@ -25,6 +25,7 @@ import { errorResponse } from './error-response.ts';
 import { HttpFront } from './http.ts';
 import type { Listening, ListenOptions } from './listening.ts';
 import { Metrics } from './metrics.ts';
+import { NodeUsages } from './node-usages.ts';
 import { nonResource, type Version } from './non-resource.ts';
 import type { Parts } from './parts.ts';
 import type { StoredRegistry } from './registry.ts';
@@ -66,6 +67,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     admissions,
     answerers,
     nodes,
+    usages: new NodeUsages({ nodes, clock }),
     chunks: new Chunks(clock),
     clock,
     log,

@@ -26,6 +26,8 @@ export class Pods implements StaticRunner {
   readonly #writers = new Map<string, MirrorWriter>();
   /** namespace/name of static pods' mirrors. */
   readonly #mirrors = new Set<string>();
+  /** When each pod that does not run yet was first seen. */
+  readonly #seenAtMs = new Map<string, number>();
   readonly #unsubscribe: () => void;
 
   constructor(context: NodeContext) {
@@ -48,7 +50,7 @@ export class Pods implements StaticRunner {
     const key = keyOf(pod.metadata);
     const writer = new MirrorWriter(pod, this.#context);
     const onDone = () => {
-      this.#workers.delete(uid);
+      this.#forget(uid);
       this.#writers.delete(uid);
       if (this.#byKey.get(key) === uid) this.#byKey.delete(key);
       onEnd();
@@ -77,15 +79,38 @@ export class Pods implements StaticRunner {
     if (!pod) return;
     const { uid } = pod.metadata;
     this.#byKey.set(key, uid);
+    this.#measureStart(pod);
     const existing = this.#workers.get(uid);
     if (existing) {
       existing.update(pod);
       return;
     }
-    const onDone = () => void this.#workers.delete(uid);
+    const onDone = () => this.#forget(uid);
     const worker = new PodWorker(pod, { context: this.#context, onDone });
     this.#workers.set(uid, worker);
     worker.update(pod);
+  }
+
+  #forget(uid: string): void {
+    this.#workers.delete(uid);
+    this.#seenAtMs.delete(uid);
+    this.#context.metrics.probes.forget('pod_uid', uid);
+  }
+
+  /** How long it took from first seeing the pod, and from its creation, until it ran. */
+  #measureStart({ metadata, status }: Pod): void {
+    const { clock, metrics } = this.#context;
+    const { uid, creationTimestamp = '' } = metadata;
+    const seenAtMs = this.#seenAtMs.get(uid);
+    if (status?.phase === undefined || status.phase === 'Pending') {
+      if (seenAtMs === undefined) this.#seenAtMs.set(uid, clock.now());
+      return;
+    }
+    if (seenAtMs === undefined) return;
+    this.#seenAtMs.delete(uid);
+    if (status.phase !== 'Running') return;
+    metrics.podStart.observe((clock.now() - seenAtMs) / 1000);
+    metrics.podStartTotal.observe((clock.now() - Date.parse(creationTimestamp)) / 1000);
   }
 
   referenceChanged(uid: string): void {

@@ -159,10 +159,38 @@ export class PodProbes {
       clock: context.clock,
       startedAtMs: Date.parse(record.startedAt ?? '') || context.clock.now(),
       initial: kind === 'liveness' ? true : undefined,
-      check: (one, timeoutMs) => check(target, one, timeoutMs),
+      check: async (one, timeoutMs) => {
+        const startMs = performance.now();
+        const result = await check(target, one, timeoutMs);
+        this.#count(pod, { kind, container: container.name, startMs, isOk: result.isOk });
+        return result;
+      },
       onFailure: (message) => tell('Unhealthy', `${TITLES[kind]} probe failed: ${message}`),
       onWarning: (message) => tell('ProbeWarning', `${TITLES[kind]} probe warning: ${message}`),
       onVerdict: onResult,
+    });
+  }
+
+  #count(
+    { metadata }: Pod,
+    run: {
+      readonly kind: Kind;
+      readonly container: string;
+      readonly startMs: number;
+      readonly isOk: boolean;
+    },
+  ): void {
+    const { metrics } = this.#options.context;
+    const labels = {
+      probe_type: TITLES[run.kind],
+      container: run.container,
+      pod: metadata.name,
+      namespace: metadata.namespace ?? '',
+    };
+    const result = run.isOk ? 'successful' : 'failed';
+    metrics.probes.add({ ...labels, result, pod_uid: metadata.uid });
+    metrics.probeSeconds.observe((performance.now() - run.startMs) / 1000, {
+      probe_type: labels.probe_type,
     });
   }
 }

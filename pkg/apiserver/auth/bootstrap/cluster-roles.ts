@@ -64,6 +64,11 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   { name: 'system:aggregate-to-admin', rules: ADMIN_RULES, aggregateTo: 'admin' },
   { name: 'system:aggregate-to-edit', rules: EDIT_RULES, aggregateTo: 'edit' },
   { name: 'system:aggregate-to-view', rules: VIEW_RULES, aggregateTo: 'view' },
+  {
+    name: 'system:aggregated-metrics-reader',
+    rules: [on('metrics.k8s.io', ['nodes', 'pods'], READ)],
+    aggregateTo: 'view',
+  },
   { name: 'system:discovery', rules: [{ nonResourceURLs: DISCOVERY_URLS, verbs: ['get'] }] },
   {
     name: 'system:basic-user',
