@@ -99,7 +99,8 @@ suite('resource table', ({ test }) => {
     },
   })) {
     test(`handles an object with ${what} without falling over`, () => {
-      const failures = allResources.flatMap((row) => {
+      const sent = allResources.filter(({ isComputed }) => !isComputed);
+      const failures = sent.flatMap((row) => {
         try {
           runThrough(row, body);
           return [];
