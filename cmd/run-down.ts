@@ -28,6 +28,7 @@ export async function runDown(flags: Flags): Promise<number> {
   try {
     const ended = await removeContainers(runtime);
     if (ended > 0) say(`Ended ${ended} containers`);
+    for (const path of volumesMounted({ runDir, dataDir })) await runtime.unmount(path);
     await runtime.deleteInterface(flags.text('bridge'));
   } finally {
     await runtime.close();
@@ -60,12 +61,29 @@ async function removeContainers(runtime: Runtime): Promise<number> {
   return containers.length;
 }
 
-/** The helper has mounted the directory of its pins privately. */
-function removeRunDir(runDir: string): void {
-  const left = readFileSync('/proc/self/mounts', 'utf8')
+function mountPoints(): readonly string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
-    .filter((path) => path === runDir || path.startsWith(`${runDir}/`));
+    .map((path) => path.replaceAll(/\\([0-7]{3})/g, (_, code) => octal(code)));
+}
+
+/** Spaces and the like are written as `\040`. */
+function octal(code: string): string {
+  return String.fromCharCode(Number.parseInt(code, 8));
+}
+
+/** Volumes of pods; those within others first. */
+function volumesMounted(directories: { readonly runDir: string; readonly dataDir: string }) {
+  const roots = [join(directories.runDir, 'pods'), join(directories.dataDir, 'storage')];
+  return mountPoints()
+    .filter((path) => roots.some((root) => path.startsWith(`${root}/`)))
+    .reverse();
+}
+
+/** The helper has mounted the directory of its pins privately. */
+function removeRunDir(runDir: string): void {
+  const left = mountPoints().filter((path) => path === runDir || path.startsWith(`${runDir}/`));
   if (left.length > 0) throw new UserError(`Still mounted: ${left.join(', ')}`);
   rmSync(runDir, { recursive: true, force: true });
 }

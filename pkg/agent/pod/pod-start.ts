@@ -32,6 +32,8 @@ export class PodStart {
   readonly #options: StartOptions;
   readonly #holds = new Holds();
   #volumes: ReadonlyMap<string, string> | undefined;
+  /** What the volumes show of the pod itself. */
+  #fields = '';
   #told: ReadonlyMap<string, Waiting> = new Map();
 
   constructor(options: StartOptions) {
@@ -108,7 +110,9 @@ export class PodStart {
   ): Promise<void> {
     const { volumes, node, clock } = this.#options.context;
     const refreshAtMs = volumes.refreshAtMs(pod.metadata.uid) ?? Number.POSITIVE_INFINITY;
-    if (this.#volumes && refreshAtMs > clock.now()) return;
+    const fields = fieldsInVolumes(pod);
+    if (this.#volumes && refreshAtMs > clock.now() && fields === this.#fields) return;
+    this.#fields = fields;
     const ip = usesPodIp(pod) ? (await sandbox)?.ip : undefined;
     const podIps = pod.spec.hostNetwork ? node.hostIps : ip ? [ip] : [];
     this.#volumes = await volumes.setUp({ pod, podIps, node }, signal);
@@ -176,6 +180,12 @@ export class PodStart {
       }
     }
   }
+}
+
+/** What of the pod may change while a volume of the downward API shows it. */
+function fieldsInVolumes({ metadata, spec }: Pod): string {
+  const { labels, annotations } = metadata;
+  return JSON.stringify([labels, annotations, spec.containers.map(({ resources }) => resources)]);
 }
 
 /** Whether a volume of the pod holds its own address, so that it must wait for the sandbox. */

@@ -1,0 +1,344 @@
+/** Claims as users have them: volumes that mini makes, on the node of the pod, with the size that was asked for. */
+
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { attachedFiles } from '../harness/leaks.ts';
+import { suite } from '../harness/suite.ts';
+
+const TIMEOUT_MS = 120_000;
+const LONG_MS = 60_000;
+
+function claim(name: string, storage = '32Mi', spec: object = {}) {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } }, ...spec },
+  };
+}
+
+function pod(name: string, volume: object, spec: object = {}) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      volumes: [{ name: 'v', ...volume }],
+      containers: [
+        {
+          name: 'c',
+          image: BUSYBOX,
+          command: ['sh', '-c', 'exec sleep 1000'],
+          volumeMounts: [{ name: 'v', mountPath: '/v' }],
+        },
+      ],
+      ...spec,
+    },
+  };
+}
+
+const using = (name: string, claimName: string, spec: object = {}) =>
+  pod(name, { persistentVolumeClaim: { claimName } }, spec);
+
+function read(cluster: Cluster, object: string, path: string): Promise<string> {
+  return cluster.kubectl('get', object, '-o', `jsonpath={${path}}`);
+}
+
+function becomes(cluster: Cluster, object: string, path: string, value: string | RegExp) {
+  return cluster.until(
+    `${object} ${path} to be ${value}`,
+    async () => {
+      const text = await read(cluster, object, path);
+      if (typeof value === 'string' ? text === value : value.test(text)) return true;
+      throw new Error(text);
+    },
+    LONG_MS,
+  );
+}
+
+async function ready(cluster: Cluster, ...names: readonly string[]): Promise<void> {
+  const pods = names.map((name) => `pod/${name}`);
+  const { code, stderr } = await cluster.try([
+    'wait',
+    '--for=condition=Ready',
+    ...pods,
+    '--timeout=60s',
+  ]);
+  if (code !== 0)
+    throw new Error(`${stderr}\n${await cluster.kubectl('describe', ...pods)}\n${cluster.logs()}`);
+}
+
+const inside = (cluster: Cluster, name: string, script: string) =>
+  cluster.kubectl('exec', name, '--', 'sh', '-c', script);
+
+/** Events about an object contain this. */
+function told(cluster: Cluster, object: string, pattern: RegExp) {
+  return cluster.until(`${pattern} about ${object}`, async () => {
+    const text = await cluster.kubectl('describe', object);
+    if (pattern.test(text)) return true;
+    throw new Error(text);
+  });
+}
+
+suite('e2e/volumes', ({ test }) => {
+  const shared = new SharedCluster(() => clusterOf(2));
+  const storage = (cluster: Cluster, node: string) => {
+    const host = cluster.hosts.find(({ name }) => name === node);
+    return join(host?.dir ?? '', 'data/storage');
+  };
+
+  test(
+    'a claim of the default class has a volume on the node of its pod, no larger than asked for, for fsGroup',
+    async () => {
+      const cluster = await shared.get();
+      assert.match(
+        await cluster.kubectl('get', 'storageclass'),
+        /local-path \(default\) +mini\/local-path +Delete +WaitForFirstConsumer +true/,
+      );
+      await cluster.apply(claim('data'));
+      await told(
+        cluster,
+        'pvc/data',
+        /WaitForFirstConsumer.*waiting for first consumer to be created before binding/,
+      );
+      const security = { securityContext: { fsGroup: 3000, runAsUser: 1000, runAsGroup: 2000 } };
+      await cluster.apply(
+        using('one', 'data', {
+          nodeName: undefined,
+          nodeSelector: { 'kubernetes.io/hostname': 'two' },
+          ...security,
+        }),
+      );
+      await ready(cluster, 'one');
+      assert.match(
+        await cluster.kubectl('get', 'pvc', 'data'),
+        /data +Bound +pvc-\S+ +32Mi +RWO +local-path/,
+      );
+      assert.match(
+        await cluster.kubectl('get', 'pv'),
+        /pvc-\S+ +32Mi +RWO +Delete +Bound +default\/data +local-path/,
+      );
+      await told(
+        cluster,
+        'pvc/data',
+        /ProvisioningSucceeded.*Successfully provisioned volume pvc-/,
+      );
+      const [size = '', , , group = ''] = (
+        await inside(
+          cluster,
+          'one',
+          'df -m /v | tail -1 | while read a b c; do echo $b; done; ls -ldn /v | while read m n u g r; do echo $m; echo $u; echo $g; done; echo kept > /v/kept; id -G',
+        )
+      ).split('\n');
+      assert.ok(Number(size) > 16 && Number(size) <= 32, `${size} MiB`);
+      assert.is(group, '3000');
+      const full = await cluster.try([
+        'exec',
+        'one',
+        '--',
+        'sh',
+        '-c',
+        'dd if=/dev/zero of=/v/big bs=1M count=40',
+      ]);
+      assert.match(full.stderr, /No space left on device/);
+      await inside(cluster, 'one', 'rm /v/big');
+      assert.is(
+        readdirSync(storage(cluster, 'two')).filter((name) => name.startsWith('pvc-')).length,
+        1,
+      );
+      assert.is(existsSync(storage(cluster, 'one')), false);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'what is in it stays: for the next pod, through restarts of agent and host; it grows; it goes with its claim, also when the node was away',
+    async () => {
+      const cluster = await shared.get();
+      const two = cluster.hosts[1];
+      if (!two) throw new Error('no second host');
+      // Larger while a pod uses it.
+      await cluster.kubectl(
+        'patch',
+        'pvc',
+        'data',
+        '-p',
+        '{"spec":{"resources":{"requests":{"storage":"64Mi"}}}}',
+      );
+      await cluster.refused(
+        /field can not be less than status.capacity/,
+        'patch',
+        'pvc',
+        'data',
+        '-p',
+        '{"spec":{"resources":{"requests":{"storage":"8Mi"}}}}',
+      );
+      const volume = await read(cluster, 'pvc/data', '.spec.volumeName');
+      await becomes(cluster, `pv/${volume}`, '.spec.capacity.storage', '64Mi');
+      // The host goes down and comes back: the volume is mounted again, as large as asked for by now.
+      await two.kill();
+      await two.boot();
+      await cluster.join(two);
+      await becomes(cluster, 'pod/one', '.status.containerStatuses[0].restartCount', /^[1-9]/);
+      await ready(cluster, 'one');
+      assert.is(await inside(cluster, 'one', 'cat /v/kept'), 'kept\n');
+      await becomes(cluster, 'pvc/data', '.status.capacity.storage', '64Mi');
+      await told(cluster, 'pvc/data', /FileSystemResizeSuccessful/);
+      const size = Number(
+        await inside(cluster, 'one', 'df -m /v | tail -1 | while read a b c; do echo $b; done'),
+      );
+      assert.ok(size > 40, `${size} MiB`);
+      // A claim in use waits for its pod; the next pod would not start.
+      await cluster.kubectl('delete', 'pvc', 'data', '--wait=false');
+      await becomes(cluster, 'pvc/data', '.status.phase', 'Bound');
+      assert.match(await cluster.kubectl('get', 'pvc', 'data'), /Terminating/);
+      await cluster.kubectl('delete', 'pod', 'one');
+      await cluster.kubectl('wait', '--for=delete', `pv/${volume}`, '--timeout=60s');
+      assert.equal(
+        readdirSync(storage(cluster, 'two')).filter((name) => name.startsWith('pvc-')),
+        [],
+      );
+      assert.equal(
+        attachedFiles().filter((file) => file.includes(volume)),
+        [],
+      );
+      // Deleted while its node is away.
+      await cluster.apply(
+        claim('far'),
+        using('away', 'far', { nodeSelector: { 'kubernetes.io/hostname': 'two' } }),
+      );
+      await ready(cluster, 'away');
+      const other = await read(cluster, 'pvc/far', '.spec.volumeName');
+      await cluster.kubectl('delete', 'pod', 'away');
+      await cluster.agents.get('two')?.kill('SIGKILL');
+      await cluster.kubectl('delete', 'pvc', 'far');
+      await becomes(cluster, `pv/${other}`, '.status.phase', 'Released');
+      await cluster.join(two);
+      await cluster.kubectl('wait', '--for=delete', `pv/${other}`, '--timeout=60s');
+      assert.equal(readdirSync(join(storage(cluster, 'two'), '.images')), []);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'static volumes, ephemeral ones, read-only and shared use; what the node does not have it says',
+    async () => {
+      const cluster = await shared.get();
+      const host = cluster.one;
+      await host.ok([
+        'sh',
+        '-c',
+        'mkdir -p /var/lib/mini/disk/sub && echo there > /var/lib/mini/disk/file',
+      ]);
+      const affinity = {
+        required: {
+          nodeSelectorTerms: [
+            {
+              matchExpressions: [
+                { key: 'kubernetes.io/hostname', operator: 'In', values: ['one'] },
+              ],
+            },
+          ],
+        },
+      };
+      const made = (name: string, source: object) => ({
+        apiVersion: 'v1',
+        kind: 'PersistentVolume',
+        metadata: { name },
+        spec: {
+          capacity: { storage: '1Gi' },
+          accessModes: ['ReadWriteOnce'],
+          storageClassName: '',
+          claimRef: { namespace: 'default', name },
+          nodeAffinity: affinity,
+          ...source,
+        },
+      });
+      const named = (name: string) => claim(name, '1Gi', { storageClassName: '' });
+      await cluster.apply(
+        made('disk', { local: { path: '/var/lib/mini/disk' } }),
+        made('gone', { local: { path: '/var/lib/mini/none' } }),
+        made('csi', { csi: { driver: 'csi.example.org', volumeHandle: 'x' } }),
+        made('nfs', { nfs: { server: '192.0.2.1', path: '/' } }),
+        ...['disk', 'gone', 'csi', 'nfs'].map(named),
+        using('writer', 'disk'),
+        pod('reader', { persistentVolumeClaim: { claimName: 'disk', readOnly: true } }),
+        ...['gone', 'csi', 'nfs'].map((name) => using(`of-${name}`, name)),
+        pod('scratch', {
+          ephemeral: { volumeClaimTemplate: { spec: claim('', '16Mi').spec } },
+        }),
+      );
+      await ready(cluster, 'writer', 'reader', 'scratch');
+      assert.is(await inside(cluster, 'writer', 'cat /v/file; echo new > /v/sub/new'), 'there\n');
+      assert.is(await inside(cluster, 'reader', 'cat /v/sub/new'), 'new\n');
+      const refused = await cluster.try(['exec', 'reader', '--', 'touch', '/v/x']);
+      assert.match(refused.stderr, /Read-only file system/);
+      assert.match(await cluster.kubectl('get', 'pvc', 'scratch-v'), /Bound/);
+      await told(
+        cluster,
+        'pod/of-gone',
+        /FailedMount.*path "\/var\/lib\/mini\/none" does not exist/,
+      );
+      await told(
+        cluster,
+        'pod/of-csi',
+        /FailedMount.*driver name csi.example.org not found in the list of registered CSI drivers/,
+      );
+      await told(
+        cluster,
+        'pod/of-nfs',
+        /FailedMount.*volumes of kind nfs are not supported by this node/,
+      );
+      await cluster.kubectl(
+        'delete',
+        'pod',
+        'scratch',
+        'writer',
+        'reader',
+        'of-gone',
+        'of-csi',
+        'of-nfs',
+      );
+      await cluster.kubectl('wait', '--for=delete', 'pvc/scratch-v', '--timeout=60s');
+      assert.match(await cluster.kubectl('get', 'pvc', 'disk'), /Bound/);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'mini down takes every volume off the host',
+    async () => {
+      const cluster = await shared.get();
+      const memory = { emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } };
+      const here = { nodeSelector: { 'kubernetes.io/hostname': 'one' } };
+      await cluster.apply(claim('last'), using('disk', 'last', here), pod('memory', memory, here));
+      await ready(cluster, 'disk', 'memory');
+      const full = await cluster.try([
+        'exec',
+        'memory',
+        '--',
+        'sh',
+        '-c',
+        'dd if=/dev/zero of=/v/big bs=1M count=2',
+      ]);
+      assert.match(full.stderr, /No space left on device/);
+      const host = cluster.one;
+      const mounts = () => host.ok(['cat', '/proc/mounts']);
+      assert.match(await mounts(), /\/var\/lib\/mini\/storage\/pvc-\S+ ext4/);
+      await host.mini('down');
+      const left = (await mounts())
+        .split('\n')
+        .filter((line) => /mini\/(storage|pods)|run\/mini/.test(line));
+      assert.equal(left, []);
+      assert.ok(existsSync(join(storage(cluster, 'one'), '.images')));
+      await host.mini('down', '--remove-data');
+      assert.is(existsSync(storage(cluster, 'one')), false);
+    },
+    TIMEOUT_MS,
+  );
+
+  test('the cluster ends and leaves nothing', () => shared.close(), TIMEOUT_MS);
+});
