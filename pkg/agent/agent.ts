@@ -15,6 +15,7 @@ import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import { NodeEvents } from './events.ts';
 import type { Sensors } from './eviction/manager.ts';
+import { workingSet } from './eviction/usage.ts';
 import { readHost } from './node/host.ts';
 import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
 import type { NodeOptions } from './node/node-object.ts';
@@ -111,6 +112,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     memoryCapacityBytes: host.memoryBytes,
     limits: node.limits,
     pressure: resources.pressure,
+    allocatedPods: () => pods.allocated(),
+    memoryUsage: options.sensors?.memoryUsage ?? workingSet,
     cgroupRoot,
     node: { hostIps: options.nodeIps, allocatable: allocatableOf(node.limits, host) },
   });
@@ -130,6 +133,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const care = resources.start({ nodeName, pods, sensors, reclaimDisk: [], onPressure });
   const podWatch = watchPods(options, (key, pod) => {
     if (pods.onPod(key, pod)) statics.onMirror(key, pod);
+    pods.retryResizes();
     care.podsChanged();
   });
   const api = createNodeApi({ nodeName, context, pods });
@@ -204,6 +208,8 @@ type Made = Pick<
   | 'memoryCapacityBytes'
   | 'limits'
   | 'pressure'
+  | 'allocatedPods'
+  | 'memoryUsage'
   | 'cgroupRoot'
   | 'node'
 >;

@@ -1,6 +1,6 @@
 /** What all parts of one node's agent work with; made once by agent.ts and passed to each. */
 
-import type { Service } from '../api/generated/types.ts';
+import type { Pod, Service } from '../api/generated/types.ts';
 import type { Client } from '../client/client.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Logger } from '../log/log.ts';
@@ -31,6 +31,10 @@ export interface NodeContext {
   readonly limits: NodeLimits;
   /** What the node runs short of now. */
   pressure(): Pressure;
+  /** The pods that run here, with what they were given. */
+  allocatedPods(): readonly Pod[];
+  /** Bytes that a cgroup cannot do without. */
+  memoryUsage(cgroup: string): Promise<number>;
   readonly memoryCapacityBytes: number;
   /** Cgroup below which all pods of this node lie, e.g. '/mini'. */
   readonly cgroupRoot: string;

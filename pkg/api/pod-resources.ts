@@ -5,7 +5,7 @@
  */
 
 import type { Container, Pod } from './generated/types.ts';
-import { bytes, cpuMilli } from './quantity.ts';
+import { bytes, compareQuantities, cpuMilli } from './quantity.ts';
 
 type Kind = 'requests' | 'limits';
 
@@ -40,4 +40,35 @@ function ofContainers(spec: Pod['spec'], kind: Kind, name: string): number {
   }
   const main = spec.containers.reduce((sum, container) => sum + of(container), 0);
   return Math.max(main + sidecars, peak);
+}
+
+type Amounts = Readonly<Record<string, string>>;
+
+/**
+ * What each container counts with: the most of what it asks for, was given and has in fact, as these differ during a
+ * resize. One that its node cannot grant does not count.
+ */
+export function containerRequests(pod: Pod): (container: Container) => Amounts {
+  const { conditions = [], containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const statuses = [...containerStatuses, ...initContainerStatuses];
+  const isInfeasible = conditions.some(
+    ({ type, status, reason }) =>
+      type === 'PodResizePending' && status === 'True' && reason === 'Infeasible',
+  );
+  return ({ name, resources }) => {
+    const asked = resources?.requests ?? {};
+    const status = statuses.find((one) => one.name === name);
+    if (!status?.allocatedResources) return asked;
+    const had = largest(status.resources?.requests ?? {}, status.allocatedResources);
+    return isInfeasible ? had : largest(asked, had);
+  };
+}
+
+function largest(a: Amounts, b: Amounts): Amounts {
+  const merged: Record<string, string> = { ...a };
+  for (const [name, amount] of Object.entries(b)) {
+    const other = merged[name];
+    if (other === undefined || compareQuantities(amount, other) > 0) merged[name] = amount;
+  }
+  return merged;
 }

@@ -9,8 +9,38 @@ const MERGES: Readonly<Record<string, Merge>> = {
   status: withStatus,
   approval: withStatus,
   ephemeralcontainers: (next, old) => withSpec(next, old, ['ephemeralContainers']),
-  resize: (next, old) => withSpec(next, old, ['containers', 'initContainers', 'resources']),
+  resize: (next, old) => withSpec(withSizes(next, old), old, RESIZED),
 };
+
+const LISTS = ['containers', 'initContainers'] as const;
+const RESIZED = [...LISTS, 'resources'];
+
+/** Of each container only what a resize is about; validation sees added, missing and renamed ones as they are. */
+function withSizes(next: ApiObject, old: ApiObject): ApiObject {
+  const spec: Record<string, unknown> = { ...specOf(next) };
+  for (const list of LISTS) {
+    const [ours, theirs] = [containersOf(old, list), containersOf(next, list)];
+    const isSameSet =
+      ours.length === theirs.length && ours.every(({ name }, at) => theirs[at]?.['name'] === name);
+    if (isSameSet && theirs.length > 0) {
+      spec[list] = ours.map((container, at) => {
+        const { resources: _resources, resizePolicy: _policy, ...rest } = container;
+        const { resources, resizePolicy } = theirs[at] ?? {};
+        return {
+          ...rest,
+          ...(resources ? { resources } : {}),
+          ...(resizePolicy ? { resizePolicy } : {}),
+        };
+      });
+    }
+  }
+  return { ...next, spec } as ApiObject;
+}
+
+function containersOf(object: ApiObject, list: string): readonly Fields[] {
+  const found = specOf(object)[list];
+  return Array.isArray(found) ? found : [];
+}
 
 /** The old object with what the subresource may change taken from the new one; undefined if it may change all. */
 export function mergedThrough(

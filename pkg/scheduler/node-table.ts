@@ -202,8 +202,21 @@ function isSamePod(a: Pod, b: Pod): boolean {
     isDeepStrictEqual(
       a.spec.containers.map(({ resources }) => resources),
       b.spec.containers.map(({ resources }) => resources),
-    )
+    ) &&
+    isDeepStrictEqual(givenTo(a), givenTo(b))
   );
+}
+
+/** What a pod has of its node, which differs from what it asks for during a resize. */
+function givenTo({ status }: Pod): unknown {
+  const isPending = status?.conditions?.some(({ type }) => type === 'PodResizePending');
+  return [
+    isPending,
+    status?.containerStatuses?.map(({ resources, allocatedResources: given }) => [
+      resources?.requests,
+      given,
+    ]),
+  ];
 }
 
 /** A copy on which what-ifs may be tried. */

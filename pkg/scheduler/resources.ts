@@ -1,6 +1,7 @@
 /** Amounts as arrays of numbers: the position says of which resource, so that the hot loop only compares numbers. */
 
 import type { Container, Pod } from '../api/generated/types.ts';
+import { containerRequests } from '../api/pod-resources.ts';
 import { bytes, cpuMilli } from '../api/quantity.ts';
 
 /** Amounts by position; a missing position is zero. */
@@ -74,15 +75,16 @@ function isSidecar(container: Container): boolean {
 export function requestsOf(pod: Pod, names: ResourceNames): Amounts {
   const { spec } = pod;
   const total: Amounts = [0, 0, 0, 0];
-  for (const container of spec.containers) names.add(total, container.resources?.requests);
+  const requests = containerRequests(pod);
+  for (const container of spec.containers) names.add(total, requests(container));
   const sidecars: Amounts = [0, 0, 0, 0];
   const initPeak: Amounts = [0, 0, 0, 0];
   for (const container of spec.initContainers ?? []) {
     if (isSidecar(container)) {
-      names.add(sidecars, container.resources?.requests);
+      names.add(sidecars, requests(container));
       raise(initPeak, sidecars);
     } else {
-      raise(initPeak, names.add([...sidecars], container.resources?.requests));
+      raise(initPeak, names.add([...sidecars], requests(container)));
     }
   }
   accumulate(total, sidecars, 1);

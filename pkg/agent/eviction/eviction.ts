@@ -32,6 +32,7 @@ export function startEviction(
       observe: () => observe(paths.dataDir),
       usage: (pod, options) => podUsage(context, pod, options),
       disk: (pod) => podDisk(context, pod),
+      memoryUsage: (cgroup) => context.memoryUsage(cgroup),
       watchMemory: () => () => undefined,
       ...sensors,
     },

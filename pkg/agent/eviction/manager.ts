@@ -49,6 +49,8 @@ export interface Sensors {
   observe(): Promise<Observations>;
   usage(pod: Pod, options: { readonly hasDisk: boolean }): Promise<PodUsage>;
   disk(pod: Pod): Promise<PodDisk>;
+  /** Memory of one cgroup. */
+  memoryUsage(cgroup: string): Promise<number>;
   /** Calls back whenever memory gets close to running short; returns what ends that. */
   watchMemory(onShort: () => void): () => void;
 }

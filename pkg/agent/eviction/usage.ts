@@ -134,7 +134,8 @@ async function entriesOf(
   return entries.flatMap(({ name, stats }) => (stats ? [{ name, stats }] : []));
 }
 
-async function workingSet(cgroup: string): Promise<number> {
+/** Memory of a cgroup that cannot be given up without harm; 0 when there is no such cgroup. */
+export async function workingSet(cgroup: string): Promise<number> {
   const v2 = await read(join(CGROUPS, cgroup, 'memory.current'));
   const directory = v2 === '' ? join(CGROUPS, 'memory', cgroup) : join(CGROUPS, cgroup);
   const used = v2 === '' ? await read(join(directory, 'memory.usage_in_bytes')) : v2;

@@ -45,11 +45,17 @@ const OWN = [
   'Initialized',
   'Ready',
   'ContainersReady',
+  'PodResizePending',
+  'PodResizeInProgress',
 ];
+
+/** Whether this node alone sets the condition: one that it does not give is gone. */
+export function isOwn({ type }: PodCondition): boolean {
+  return OWN.includes(type);
+}
 
 /** This node's status, with the conditions that others have set on the pod since. */
 export function withOthersConditions(own: PodStatus, stored: PodStatus | undefined): PodStatus {
-  const isOwn = ({ type }: PodCondition) => OWN.includes(type);
   const others = (stored?.conditions ?? []).filter((condition) => !isOwn(condition));
   const kept = (own.conditions ?? []).filter(
     (condition) => isOwn(condition) || !others.some(({ type }) => type === condition.type),

@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
 import { keyOf } from '../../api/meta.ts';
+import { qosClass } from '../../api/resources/pod-qos.ts';
 import type { ContainerInfo } from '../../engine/engine.ts';
 import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
@@ -132,6 +133,19 @@ export class Pods implements StaticRunner {
     return this.list().filter((pod) => !pod.metadata.deletionTimestamp && !isOver(pod));
   }
 
+  /** All that has not ended, with what it was given, which during a resize differs from what it asks for. */
+  allocated(): readonly Pod[] {
+    return [...this.#workers.values()].map(({ given }) => given).filter((pod) => !isOver(pod));
+  }
+
+  /** Room may have been made: pods that wait for it get it, the more important ones first. */
+  retryResizes(): void {
+    const waiting = [...this.#workers.values()].filter(({ resize }) => resize.isDeferred);
+    for (const worker of waiting.toSorted(byUrgency)) {
+      if (worker.resize.allocate(worker.pod)) worker.wake();
+    }
+  }
+
   evict(uid: string, eviction: Eviction): void {
     this.#workers.get(uid)?.evict(eviction);
   }
@@ -171,4 +185,16 @@ export class Pods implements StaticRunner {
   #onContainer({ labels }: ContainerInfo): void {
     this.#workers.get(labels[POD_UID] ?? '')?.wake();
   }
+}
+
+/** Those that grow last; then by priority, by quality of service, by age. */
+function byUrgency(a: PodWorker, b: PodWorker): number {
+  const isGuaranteed = ({ pod }: PodWorker) => Number(qosClass(pod.spec) === 'Guaranteed');
+  const createdMs = ({ pod }: PodWorker) => Date.parse(pod.metadata.creationTimestamp);
+  return (
+    Number(a.resize.grows(a.pod)) - Number(b.resize.grows(b.pod)) ||
+    (b.pod.spec.priority ?? 0) - (a.pod.spec.priority ?? 0) ||
+    isGuaranteed(b) - isGuaranteed(a) ||
+    createdMs(a) - createdMs(b)
+  );
 }

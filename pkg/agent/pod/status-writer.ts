@@ -10,6 +10,7 @@ import type { Client } from '../../client/client.ts';
 import type { Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import { type Clock, sleep } from '../../wait/clock.ts';
+import { isOwn } from './conditions.ts';
 
 const RETRY = { firstMs: 50, maxMs: 10_000, jitter: 0.5 };
 
@@ -124,7 +125,9 @@ export class StatusWriter implements PodWriter {
 /** Conditions that others have written since are kept. */
 function merged(status: PodStatus, base: Pod): PodStatus {
   const own = new Set((status.conditions ?? []).map(({ type }) => type));
-  const others = (base.status?.conditions ?? []).filter(({ type }) => !own.has(type));
+  const others = (base.status?.conditions ?? []).filter(
+    (condition) => !own.has(condition.type) && !isOwn(condition),
+  );
   return others.length === 0
     ? status
     : { ...status, conditions: [...(status.conditions ?? []), ...others] };

@@ -9,7 +9,7 @@ import { refusalOf, withDisruption } from '../eviction/admission.ts';
 import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
 import { PodProbes } from '../probes/pod-probes.ts';
-import { VolumeError } from '../volumes/volumes.ts';
+import { PodResize } from '../resize/pod-resize.ts';
 import { Alarms } from './alarms.ts';
 import { withOthersConditions } from './conditions.ts';
 import { deadlineMs, decide, type Plan, type Waiting } from './decide.ts';
@@ -22,6 +22,7 @@ import { isOver, type PodView, viewOf } from './records.ts';
 import { referencesOf } from './references-of.ts';
 import { statusOf } from './status.ts';
 import { type PodWriter, StatusWriter } from './status-writer.ts';
+import { tellSyncError } from './sync-error.ts';
 
 /** A start that is done sooner writes one status, not two. */
 const PUBLISH_DELAY_MS = 100;
@@ -36,6 +37,7 @@ export interface WorkerOptions {
 }
 
 export class PodWorker {
+  readonly resize: PodResize;
   readonly #context: NodeContext;
   readonly #options: WorkerOptions;
   readonly #writer: PodWriter;
@@ -63,6 +65,7 @@ export class PodWorker {
     this.#options = options;
     this.#context = context;
     this.#uid = pod.metadata.uid;
+    this.resize = new PodResize(context, this.#uid, () => this.#view());
     this.#alarms = new Alarms(context.clock);
     this.#writer = options.writer ?? new StatusWriter(pod, context);
     this.#hints = new RunHints(context.paths);
@@ -107,6 +110,11 @@ export class PodWorker {
     this.wake();
   }
 
+  /** The pod with what the node gave it. */
+  get given(): Pod {
+    return this.resize.given(this.pod);
+  }
+
   wake(): void {
     this.#isDirty = true;
     if (!this.#isClosed) this.#loop ??= this.#run();
@@ -147,13 +155,7 @@ export class PodWorker {
     this.#wakeAt(this.#context.clock.now() + this.#retry.next());
     if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
     const { pod } = this;
-    if (error instanceof VolumeError) {
-      const { message } = error;
-      this.#context.events.record(pod, { type: 'Warning', reason: 'FailedMount', message });
-    } else {
-      const { namespace, name } = pod.metadata;
-      this.#context.log.warn('Could not sync a pod', { pod: `${namespace}/${name}`, error });
-    }
+    tellSyncError(this.#context, pod, error);
     if (!this.#isGone && !pod.metadata.deletionTimestamp) this.#publish(false);
   }
 
@@ -168,16 +170,20 @@ export class PodWorker {
       return this.#finish({ reason, message }, { graceSeconds });
     }
     this.#context.references.use(this.#uid, referencesOf(pod));
-    const plan = this.#plan(pod);
+    const resize = await this.resize.sync(pod);
+    for (const one of resize.restarts) await this.#end.killOne(pod, { kind: 'kill', ...one });
+    const given = this.resize.given(pod);
+    const plan = this.#plan(given);
     this.#waiting = plan.waiting;
     if (plan.isFinished) return this.#complete(plan.failure);
     const hasWork = plan.needsSandbox || plan.actions.length > 0;
     if (hasWork) this.#publishSoon();
     else this.#publish(false);
-    await this.#start.perform({ pod, view: this.#view() }, plan, this.#starting.signal);
+    await this.#start.perform({ pod: given, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
     const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid) ?? Number.POSITIVE_INFINITY;
-    this.#wakeAt(Math.min(plan.wakeAtMs ?? Number.POSITIVE_INFINITY, refreshAtMs));
+    const { wakeAtMs = Number.POSITIVE_INFINITY } = plan;
+    this.#wakeAt(Math.min(wakeAtMs, refreshAtMs, resize.retryAtMs ?? Number.POSITIVE_INFINITY));
   }
 
   #plan(pod: Pod): Plan {
@@ -282,7 +288,8 @@ export class PodWorker {
       isFinished,
       failure,
     });
-    this.#status = this.#failure ? withDisruption(status, this.#failure, clock.now()) : status;
+    const sized = this.resize.status(status, pod);
+    this.#status = this.#failure ? withDisruption(sized, this.#failure, clock.now()) : sized;
     this.#writer.set(this.#status);
     if (isFinished) this.#alarms.clear('deadline');
     else this.#armDeadline();

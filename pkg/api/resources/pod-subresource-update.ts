@@ -5,28 +5,81 @@ import type { Container, Pod, PodSpec, ResourceRequirements } from '../generated
 import { qosClass } from './pod-qos.ts';
 
 const RESIZABLE = ['cpu', 'memory'];
+const MIRROR = 'kubernetes.io/config.mirror';
 
-/** A resize changes the CPU and memory of containers, and not the quality of service. */
-export function validateResize({ spec }: Pod, { spec: old }: Pod): Causes {
+/** A resize changes the CPU and memory of containers that run on, and not the quality of service. */
+export function validateResize({ spec }: Pod, old: Pod): Causes {
+  if (old.metadata.annotations?.[MIRROR] !== undefined)
+    return [forbiddenField('', 'static pods cannot be resized')];
+  if (!isSame(namesOf(spec), namesOf(old.spec)))
+    return [forbiddenField('spec', 'containers may not be renamed or reordered on resize')];
+  const causes = [
+    ...qosCauses(spec, old.spec),
+    ...containerCauses('containers', spec, old.spec),
+    ...containerCauses('initContainers', spec, old.spec),
+    ...removalCauses('spec.resources', spec.resources, old.spec.resources),
+  ];
+  if (causes.length > 0 || isSame(withoutSizes(spec), withoutSizes(old.spec))) return causes;
+  return [forbiddenField('spec', 'only cpu and memory resources are mutable')];
+}
+
+function namesOf({ containers, initContainers = [] }: PodSpec): unknown {
+  return [containers, initContainers].map((list) => list.map(({ name }) => name));
+}
+
+function qosCauses(spec: PodSpec, old: PodSpec): Causes {
   const [now, was] = [qosClass(spec), qosClass(old)];
   const why = 'Pod QOS Class may not change as a result of resizing';
-  return [
-    ...(isSame(withoutSizes(spec), withoutSizes(old))
-      ? []
-      : [forbiddenField('spec', 'only cpu and memory resources are mutable')]),
-    ...(now === was ? [] : [invalidValue('spec', now, why)]),
-  ];
+  return now === was ? [] : [invalidValue('spec', now, why)];
+}
+
+function containerCauses(
+  list: 'containers' | 'initContainers',
+  spec: PodSpec,
+  old: PodSpec,
+): Causes {
+  return (old[list] ?? []).flatMap((was, index) => {
+    const now = spec[list]?.[index];
+    if (!now) return [];
+    const isSidecar = list === 'initContainers' && was.restartPolicy === 'Always';
+    if (list === 'initContainers' && !isSidecar) {
+      const why = 'resources for non-sidecar init containers are immutable';
+      return isSame(now, was) ? [] : [forbiddenField('spec', why)];
+    }
+    const of = isSidecar ? ' for sidecar containers' : '';
+    const why = `only cpu and memory resources${of} are mutable`;
+    return [
+      ...removalCauses(`spec.${list}[${index}].resources`, now.resources, was.resources),
+      ...(isSame(sizeless(now), sizeless(was)) ? [] : [forbiddenField('spec', why)]),
+    ];
+  });
+}
+
+function removalCauses(
+  field: string,
+  now: ResourceRequirements = {},
+  was: ResourceRequirements = {},
+): Causes {
+  return (['requests', 'limits'] as const).flatMap((kind) => {
+    const left = now[kind] ?? {};
+    const isRemoved = Object.keys(was[kind] ?? {}).some((name) => left[name] === undefined);
+    return isRemoved
+      ? [forbiddenField(`${field}.${kind}`, `resource ${kind} cannot be removed`)]
+      : [];
+  });
 }
 
 function withoutSizes(spec: PodSpec): unknown {
-  const fixed = (list: readonly Container[] | undefined) =>
-    list?.map((container) => ({ ...container, resources: fixedPart(container.resources) }));
   return {
     ...spec,
-    containers: fixed(spec.containers),
-    initContainers: fixed(spec.initContainers),
+    containers: spec.containers.map(sizeless),
+    initContainers: spec.initContainers?.map(sizeless),
     resources: fixedPart(spec.resources),
   };
+}
+
+function sizeless(container: Container): unknown {
+  return { ...container, resources: fixedPart(container.resources) };
 }
 
 function fixedPart(resources: ResourceRequirements = {}): unknown {

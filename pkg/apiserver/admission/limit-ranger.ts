@@ -10,7 +10,7 @@ import type {
 } from '../../api/generated/types.ts';
 import { addQuantities, compareQuantities, parseQuantity } from '../../api/quantity.ts';
 import type { Admission, AdmissionRequest } from '../contract.ts';
-import { createdPod, isOn, objectAs, shownName } from './subject.ts';
+import { createdPod, isOn, objectAs, resizedPod, shownName } from './subject.ts';
 
 type Amounts = Readonly<Record<string, string>>;
 
@@ -23,7 +23,8 @@ export const limitRanger: Admission = {
   name: 'LimitRanger',
   admit(request) {
     const { registry, namespace, object } = request;
-    const pod = createdPod(request);
+    const resized = resizedPod(request);
+    const pod = createdPod(request) ?? resized;
     const isClaim =
       isOn(request, 'CREATE', 'persistentvolumeclaims') ||
       isOn(request, 'UPDATE', 'persistentvolumeclaims');
@@ -32,6 +33,7 @@ export const limitRanger: Admission = {
       .list<LimitRange>('limitranges', namespace)
       .items.flatMap(({ spec }) => spec.limits);
     if (items.length === 0) return object;
+    if (resized) return checkPod(request, { pod: resized, items });
     if (pod) return limitPod(request, { pod, items });
     const claim = objectAs<PersistentVolumeClaim>(object, 'PersistentVolumeClaim');
     const { requests = {}, limits = {} } = claim?.spec?.resources ?? {};
@@ -43,26 +45,29 @@ export const limitRanger: Admission = {
   },
 };
 
-function limitPod(
-  request: AdmissionRequest,
-  { pod, items }: { readonly pod: Pod; readonly items: readonly LimitRangeItem[] },
-): Pod {
+interface Limited {
+  readonly pod: Pod;
+  readonly items: readonly LimitRangeItem[];
+}
+
+function limitPod(request: AdmissionRequest, { pod, items }: Limited): Pod {
   const defaults = items.filter(({ type }) => type === 'Container');
   const completed = (container: Container) => withDefaults(container, defaults);
   const containers = pod.spec.containers.map(completed);
   const initContainers = pod.spec.initContainers?.map(completed);
-  const all = [...containers, ...(initContainers ?? [])];
-  const broken = all.flatMap((container) =>
+  const spec = { ...pod.spec, containers, ...(initContainers ? { initContainers } : {}) };
+  return checkPod(request, { pod: { ...pod, spec }, items });
+}
+
+/** Throws Forbidden when the pod or one of its containers is out of bounds. */
+function checkPod(request: AdmissionRequest, { pod, items }: Limited): Pod {
+  const { containers, initContainers = [] } = pod.spec;
+  const broken = [...containers, ...initContainers].flatMap((container) =>
     boundsBroken(items, { type: 'Container', used: resourcesOf(container) }),
   );
-  refuse(request, [
-    ...broken,
-    ...boundsBroken(items, { type: 'Pod', used: totalOf(containers, initContainers ?? []) }),
-  ]);
-  return {
-    ...pod,
-    spec: { ...pod.spec, containers, ...(initContainers ? { initContainers } : {}) },
-  };
+  const used = totalOf(containers, initContainers);
+  refuse(request, [...broken, ...boundsBroken(items, { type: 'Pod', used })]);
+  return pod;
 }
 
 function withDefaults(container: Container, items: readonly LimitRangeItem[]): Container {

@@ -28,7 +28,9 @@ export function resourceQuota(options: { readonly now: () => number }): Admissio
     admit(request) {
       const { operation, subresource, namespace, object, old, registry, isDryRun } = request;
       const isWrite = operation === 'CREATE' || operation === 'UPDATE';
-      if (!isWrite || subresource || !namespace || !object) return object;
+      // A resize changes what a pod takes; no other subresource does.
+      const isCounted = subresource === '' || subresource === 'resize';
+      if (!isWrite || !isCounted || !namespace || !object) return object;
       const resource = request.group ? `${request.resource}.${request.group}` : request.resource;
       const quotas = registry.list<ResourceQuota>('resourcequotas', namespace).items;
       if (quotas.length === 0 || resource === 'resourcequotas') return object;

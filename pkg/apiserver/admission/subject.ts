@@ -21,6 +21,12 @@ export function createdPod(request: AdmissionRequest): Pod | undefined {
   return pod?.spec?.containers ? objectAs<Pod>(request.object, 'Pod') : undefined;
 }
 
+/** The pod whose resources a request changes. */
+export function resizedPod({ operation, resource, group, subresource, object }: AdmissionRequest) {
+  const isResize = operation === 'UPDATE' && subresource === 'resize';
+  return isResize && resource === 'pods' && group === '' ? objectAs<Pod>(object, 'Pod') : undefined;
+}
+
 /** What a client may send: validation comes after admission. */
 type PodDraft = Omit<Pod, 'spec'> & { readonly spec?: Partial<Pod['spec']> };
 

@@ -38,6 +38,7 @@ suite('agent: evictions', ({ test, cleanup }) => {
         const used = { bytes, inodes: 1 };
         return { total: used, containers: new Map(), volumes: new Map([['v', used]]) };
       },
+      memoryUsage: async () => 0,
       watchMemory(onShort) {
         wake = onShort;
         return () => undefined;

@@ -45,6 +45,8 @@ export interface FakeEngine extends Engine {
   readonly configs: ReadonlyMap<string, ContainerConfig>;
   /** Cgroups above those of containers, by path. */
   readonly cgroups: ReadonlyMap<string, Resources>;
+  /** Limits that running containers were given, in order. */
+  readonly updates: readonly { readonly id: string; readonly resources: Resources }[];
   readonly pulls: string[];
   /** Graces and signals that containers were stopped with. */
   readonly stops: { readonly id: string; readonly graceMs: number }[];
@@ -74,6 +76,7 @@ export function createFakeEngine(): FakeEngine {
   const containers = new Map<string, ContainerInfo>();
   const configs = new Map<string, ContainerConfig>();
   const cgroups = new Map<string, Resources>();
+  const updates: { id: string; resources: Resources }[] = [];
   const listeners = new Set<(container: ContainerInfo) => void>();
   const waiters = new Map<string, () => void>();
   const stops: { id: string; graceMs: number }[] = [];
@@ -108,6 +111,7 @@ export function createFakeEngine(): FakeEngine {
     images: createImages(pulls, pullable),
     configs,
     cgroups,
+    updates,
     pulls,
     stops,
     pullable,
@@ -193,7 +197,9 @@ export function createFakeEngine(): FakeEngine {
     },
     async pauseContainer() {},
     async resumeContainer() {},
-    async updateContainer() {},
+    async updateContainer(id, resources) {
+      updates.push({ id, resources });
+    },
     async removeContainer(id) {
       containers.delete(id);
     },

@@ -442,10 +442,30 @@ suite('pod validation', ({ test }) => {
       resize?.(of({}), old)[0]?.message,
       'Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing',
     );
-    assert.is(
-      resize?.(of({ cpu: '1' }, { hostname: 'x' }), old)[0]?.message,
-      'Forbidden: only cpu and memory resources are mutable',
-    );
+    const faults = (now: object, was: object = old) =>
+      resize?.(now as typeof old, was as typeof old).map(
+        ({ field, message }) => `${field}: ${message}`,
+      );
+    assert.equal(faults(of({ cpu: '1' }, { hostname: 'x' })), [
+      'spec: Forbidden: only cpu and memory resources are mutable',
+    ]);
+    assert.equal(faults(of({ memory: '1Gi' })), [
+      'spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed',
+    ]);
+    const plain = { name: 'i', image: 'busybox', resources: { requests: { cpu: '1' } } };
+    const inits = (more: object) => of({ cpu: '1' }, { initContainers: [{ ...plain, ...more }] });
+    const larger = { resources: { requests: { cpu: '2' } } };
+    assert.equal(faults(inits(larger), inits({})), [
+      'spec: Forbidden: resources for non-sidecar init containers are immutable',
+    ]);
+    const restartPolicy = 'Always';
+    assert.equal(faults(inits({ ...larger, restartPolicy }), inits({ restartPolicy })), []);
+    assert.equal(faults(inits({ name: 'j' }), inits({})), [
+      'spec: Forbidden: containers may not be renamed or reordered on resize',
+    ]);
+    const mirror = { 'kubernetes.io/config.mirror': 'x' };
+    const isStatic = { ...old, metadata: { ...old.metadata, annotations: mirror } };
+    assert.equal(faults(old, isStatic), [': Forbidden: static pods cannot be resized']);
     const debug = (name: string) => of({}, { ephemeralContainers: [{ name, image: 'busybox' }] });
     assert.equal(ephemeralcontainers?.(debug('d'), of({})), []);
     assert.is(

@@ -219,6 +219,42 @@ suite('apiserver/admission', ({ test, cleanup }) => {
     assert.match(await pod(big, 'big'), /maximum cpu usage per Container is 1, but limit is 2/);
   });
 
+  test('limit ranges and quotas hold for a resize, too', async () => {
+    const { post, pod, ask } = await cluster();
+    await post('/api/v1/namespaces/default/limitranges', {
+      apiVersion: 'v1',
+      kind: 'LimitRange',
+      metadata: { name: 'l' },
+      spec: { limits: [{ type: 'Container', max: { cpu: '1' } }] },
+    });
+    await post('/api/v1/namespaces/default/resourcequotas', {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'q' },
+      spec: { hard: { 'requests.cpu': '600m' } },
+    });
+    const sized = (cpu: string) => ({ requests: { cpu }, limits: { cpu: '900m' } });
+    await pod({ containers: [{ name: 'c', image: 'i', resources: sized('200m') }] }, 'p');
+    const resize = async (resources: object) => {
+      const answer = await ask('/api/v1/namespaces/default/pods/p/resize', {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/strategic-merge-patch+json' },
+        body: { spec: { containers: [{ name: 'c', resources }] } },
+      });
+      const body = answer.kind === 'object' ? answer.body : undefined;
+      return JSON.stringify(body);
+    };
+    assert.match(
+      await resize({ limits: { cpu: '2' } }),
+      'maximum cpu usage per Container is 1, but limit is 2',
+    );
+    assert.match(
+      await resize(sized('700m')),
+      'exceeded quota: q, requested: requests.cpu=500m, used: requests.cpu=200m, limited: requests.cpu=600m',
+    );
+    assert.match(await resize(sized('600m')), '"requests":{"cpu":"600m"}');
+  });
+
   test('a quota holds even when many are created at once', async () => {
     const { post, pod } = await cluster();
     await post('/api/v1/namespaces/default/resourcequotas', {
