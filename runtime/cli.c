@@ -26,6 +26,7 @@ static const struct cli_verb verbs[] = {
     {"ps", "ps [--format json|table] ID", 1, 1, false, verb_ps},
     {"features", "features", 0, 0, false, verb_features},
     {"serve", "serve --run-dir DIR [--follow-stdin]", 0, 0, true, verb_serve},
+    {"reaper", "reaper (only by serve itself)", 0, 0, false, verb_reaper},
     {"help", "help", 0, 0, false, verb_help},
     {"version", "version", 0, 0, false, verb_version},
 };

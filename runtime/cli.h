@@ -45,6 +45,7 @@ int verb_resume(struct error *e, struct cli *cli);
 int verb_update(struct error *e, struct cli *cli);
 int verb_ps(struct error *e, struct cli *cli);
 int verb_features(struct error *e, struct cli *cli);
+int verb_reaper(struct error *e, struct cli *cli);
 int verb_serve(struct error *e, struct cli *cli);
 int verb_help(struct error *e, struct cli *cli);
 int verb_version(struct error *e, struct cli *cli);

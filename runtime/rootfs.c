@@ -141,8 +141,12 @@ int mounts_pivot(struct error *e, int root_fd)
 {
     /* The old root ends up on top of the new one and is then detached: no directory for it is
      * needed. */
-    if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+    cleanup_close int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0 || fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
         return err_set(e, errno, "pivot_root");
+    /* By its fd: "." is still the new root, whose mounts keep their propagation. */
+    if (fchdir(old) < 0)
+        return err_set(e, errno, "enter old root");
     if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
         return err_set(e, errno, "make old root a slave");
     if (umount2(".", MNT_DETACH) < 0)

@@ -5,6 +5,8 @@
 #include "json.h"
 #include "netlink.h"
 #include "network.h"
+#include "sandbox-make.h"
+#include "userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +20,13 @@
 static const struct {
     const char *name;
     int flag;
-} kinds[] = {{"net", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}};
+} kinds[] = {{"net", CLONE_NEWNET},
+             {"ipc", CLONE_NEWIPC},
+             {"uts", CLONE_NEWUTS},
+             {"user", CLONE_NEWUSER},
+             {"pid", CLONE_NEWPID}};
+/* Those that this process enters itself. */
+#define OWN_FLAGS (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
 static int check_id(struct error *e, const char *id)
@@ -60,25 +68,15 @@ static int make_private(struct error *e, const char *dir)
     return 0;
 }
 
-static int pin(struct error *e, const char *dir, const char *name, json_object *paths)
+/* userns: the one to pin when it is a user namespace; others are pinned as those of the caller. */
+static int pin(struct error *e, const char *dir, const char *name, int userns)
 {
     cleanup_free char *path = text_format("%s/%s", dir, name);
-    cleanup_free char *own = text_format("/proc/self/ns/%s", name);
+    cleanup_free char *own = userns >= 0 ? text_format("/proc/self/fd/%d", userns)
+                                         : text_format("/proc/self/ns/%s", name);
     cleanup_close int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0400);
     if (fd < 0 || mount(own, path, NULL, MS_BIND, NULL) < 0)
         return err_set(e, errno, "pin %s namespace at %s", name, path);
-    json_put_text(paths, name, path);
-    return 0;
-}
-
-/* POSIX shared memory belongs to an IPC namespace, but is a file system. */
-static int make_shm(struct error *e, const char *dir, json_object *paths)
-{
-    cleanup_free char *path = text_format("%s/shm", dir);
-    if (mkdir(path, 0700) < 0 ||
-        mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m") < 0)
-        return err_set(e, errno, "mount shared memory at %s", path);
-    json_put_text(paths, "shm", path);
     return 0;
 }
 
@@ -118,30 +116,48 @@ static int set_up_network(struct error *e, int host, json_object *wish)
     return *gateway == '\0' ? 0 : route_add(e, inside, "default", gateway, name, RTPROT_STATIC);
 }
 
-static int make_namespaces(struct error *e, json_object *spec, const char *dir, json_object *paths)
+static int make_namespaces(struct error *e, json_object *spec, const char *dir, int userns)
 {
     json_object *wanted = json_at(spec, "namespaces");
+    const char *hostname = json_text(spec, "hostname", "");
     cleanup_close int host = netlink_open(e);
     int flags = 0;
     if (host < 0)
         return -1;
     for (size_t i = 0; i < KIND_COUNT; i++)
-        if (json_has_text(wanted, kinds[i].name))
+        if ((kinds[i].flag & OWN_FLAGS) != 0 && json_has_text(wanted, kinds[i].name))
             flags |= kinds[i].flag;
-    if (unshare(flags) < 0)
-        return err_set(e, errno, "make namespaces");
-    const char *hostname = json_text(spec, "hostname", "");
+    /* Before: here it is still the host's names that paths below /proc are made of. */
+    if (userns >= 0 && pin(e, dir, "user", userns) < 0)
+        return -1;
+    if (json_has_text(wanted, "pid") && sandbox_share_processes(e, dir, userns) < 0)
+        return -1;
+    if (sandbox_unshare(e, flags, userns) < 0)
+        return -1;
     if ((flags & CLONE_NEWUTS) != 0 && *hostname != '\0' &&
         sethostname(hostname, strlen(hostname)) < 0)
         return err_set(e, errno, "set hostname %s", hostname);
     for (size_t i = 0; i < KIND_COUNT; i++)
-        if ((flags & kinds[i].flag) != 0 && pin(e, dir, kinds[i].name, paths) < 0)
+        if ((flags & kinds[i].flag) != 0 && pin(e, dir, kinds[i].name, -1) < 0)
             return -1;
-    if ((flags & CLONE_NEWIPC) != 0 && make_shm(e, dir, paths) < 0)
+    if ((flags & CLONE_NEWIPC) != 0 && sandbox_share_memory(e, dir, spec) < 0)
         return -1;
     if ((flags & CLONE_NEWNET) != 0 && set_up_network(e, host, json_at(spec, "interface")) < 0)
         return -1;
     return set_sysctls(e, json_at(spec, "sysctls"));
+}
+
+/* The paths of what is pinned in dir. */
+static json_object *paths_in(const char *dir)
+{
+    json_object *paths = json_object_new_object();
+    for (size_t i = 0; i <= KIND_COUNT; i++) {
+        const char *name = i < KIND_COUNT ? kinds[i].name : "shm";
+        cleanup_free char *path = text_format("%s/%s", dir, name);
+        if (is_mount(path) && (strcmp(name, "pid") != 0 || sandbox_has_processes(dir)))
+            json_put_text(paths, name, path);
+    }
+    return paths;
 }
 
 static int prepare(struct error *e, const char *run_dir, const char *id, json_object *spec,
@@ -165,7 +181,7 @@ int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json
 {
     const char *id = json_text(spec, "id", "");
     cleanup_free char *dir = NULL;
-    cleanup_json json_object *paths = json_object_new_object();
+    cleanup_close int userns = -1;
     if (check_id(e, id) < 0)
         return -1;
     if (prepare(e, run_dir, id, spec, &dir) < 0)
@@ -173,7 +189,10 @@ int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json
     cleanup_close int host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (host < 0)
         return err_set(e, errno, "open own network namespace");
-    if (make_namespaces(e, spec, dir, paths) < 0) {
+    bool has_users = json_has_text(json_at(spec, "namespaces"), "user");
+    if (has_users)
+        userns = userns_make(e, json_at(spec, "uidMappings"), json_at(spec, "gidMappings"));
+    if ((has_users && userns < 0) || make_namespaces(e, spec, dir, userns) < 0) {
         struct error ignored;
         if (setns(host, CLONE_NEWNET) == 0)
             (void)sandbox_delete(&ignored, run_dir, id);
@@ -181,7 +200,7 @@ int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json
     }
     *result = json_object_new_object();
     json_put_text(*result, "id", id);
-    json_object_object_add(*result, "namespaces", json_object_get(paths));
+    json_object_object_add(*result, "namespaces", paths_in(dir));
     return 0;
 }
 
@@ -201,6 +220,8 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
         if (host < 0 || link_delete(e, host, interface) < 0)
             return -1;
     }
+    if (sandbox_end_processes(e, dir) < 0)
+        return -1;
     for (size_t i = 0; i < KIND_COUNT; i++) {
         cleanup_free char *path = text_format("%s/%s", dir, kinds[i].name);
         if (is_mount(path) && umount2(path, MNT_DETACH) < 0)
@@ -237,17 +258,10 @@ int sandbox_list(struct error *e, const char *run_dir, json_object **list)
     while ((entry = readdir(handle)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
-        json_object *sandbox = json_object_new_object(), *paths = json_object_new_object();
-        for (size_t i = 0; i < KIND_COUNT; i++) {
-            cleanup_free char *path = text_format("%s/%s/%s", parent, entry->d_name, kinds[i].name);
-            if (is_mount(path))
-                json_put_text(paths, kinds[i].name, path);
-        }
-        cleanup_free char *shm = text_format("%s/%s/shm", parent, entry->d_name);
-        if (is_mount(shm))
-            json_put_text(paths, "shm", shm);
+        json_object *sandbox = json_object_new_object();
+        cleanup_free char *dir = text_format("%s/%s", parent, entry->d_name);
         json_put_text(sandbox, "id", entry->d_name);
-        json_object_object_add(sandbox, "namespaces", paths);
+        json_object_object_add(sandbox, "namespaces", paths_in(dir));
         json_object_array_add(*list, sandbox);
     }
     return 0;

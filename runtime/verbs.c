@@ -6,6 +6,7 @@
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
+#include "reaper.h"
 #include "serve.h"
 #include "state.h"
 
@@ -25,6 +26,12 @@ static int open_container(struct error *e, struct cli *cli, struct container *c)
 int verb_serve(struct error *e, struct cli *cli)
 {
     return serve(e, cli->run_dir, cli->follows_stdin);
+}
+
+int verb_reaper(struct error *e, struct cli *cli)
+{
+    (void)cli;
+    return reaper_run(e);
 }
 
 int verb_start(struct error *e, struct cli *cli)

@@ -140,7 +140,7 @@ export class Containers {
       const spec = await launchSpec({
         record: container.record,
         directory: this.path(id),
-        namespaces: sandboxes.namespaces(config.sandboxId),
+        sandbox: sandboxes.joinable(config.sandboxId),
         peerPid: this.get(config.security.pidOfContainer ?? '')?.pid,
         logLimits,
       });

@@ -16,6 +16,10 @@ export interface SandboxConfig {
   readonly hostname: string;
   readonly isHostNetwork: boolean;
   readonly isHostIpc: boolean;
+  /** Its root is nobody on the host: a user namespace with ids that no other sandbox has. */
+  readonly hasOwnUsers?: boolean;
+  /** Its containers see each other's processes. */
+  readonly sharesProcesses?: boolean;
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Parent of its containers' cgroups with the limits of all of them together; see Engine.setCgroup. */
   readonly cgroup?: { readonly path: string; readonly resources: Resources };
@@ -36,6 +40,8 @@ export interface Mount {
   readonly sourceRoot?: string;
   readonly destination: string;
   readonly isReadOnly: boolean;
+  /** With isReadOnly: also what is mounted below it. */
+  readonly isRecursivelyReadOnly?: boolean;
   readonly propagation?: 'private' | 'rslave' | 'rshared';
   /** 'bind' (default) or 'tmpfs' (source ignored). */
   readonly type?: 'bind' | 'tmpfs';
@@ -51,6 +57,8 @@ export interface Resources {
   readonly pidsLimit?: number;
   /** Whether its memory may be swapped out; only cgroup v2 can forbid it without a limit. Default: true. */
   readonly maySwap?: boolean;
+  /** Bytes of huge pages by the page's size as the kernel names it ('2MB', '1GB'). */
+  readonly hugePages?: Readonly<Record<string, number>>;
 }
 
 export interface Security {

@@ -1,11 +1,12 @@
 /** What the helper is given to run a container: its specification, its root and its log. */
 
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CreateSpec } from '../runtime/runtime.ts';
 import { type HostDevice, hostDevices } from './devices.ts';
 import { EngineError, type Mount, type SandboxConfig } from './engine.ts';
 import type { ContainerRecord } from './records.ts';
+import type { Joinable } from './sandboxes.ts';
 import { toSpec } from './spec.ts';
 
 export interface LogLimits {
@@ -16,7 +17,7 @@ export interface LogLimits {
 export interface LaunchFacts {
   readonly record: ContainerRecord;
   readonly directory: string;
-  readonly namespaces: Readonly<Record<string, string>>;
+  readonly sandbox: Joinable;
   /** Process id of the container whose pid namespace it joins. */
   readonly peerPid: number | undefined;
   readonly logLimits: LogLimits;
@@ -31,7 +32,7 @@ export async function makeDirectories(
   directory: string,
   facts: {
     readonly mounts: readonly Mount[];
-    readonly sandbox: SandboxConfig;
+    readonly sandbox: SandboxConfig & { readonly firstId?: number };
     readonly ip: string | undefined;
     readonly logPath: string | undefined;
   },
@@ -40,16 +41,22 @@ export async function makeDirectories(
   const given = missingFiles(facts.mounts);
   await Promise.all([
     // The root directory of the container has the mode of this one, whatever the umask here.
-    mkdir(upper).then(() => chmod(upper, 0o755)),
+    makeUpper(upper, facts.sandbox.firstId ?? 0),
     mkdir(join(directory, 'work')),
     facts.logPath === undefined ? undefined : mkdir(dirname(facts.logPath), { recursive: true }),
     given.length === 0 ? undefined : writeFiles(join(directory, 'files'), { given, ...facts }),
   ]);
 }
 
+async function makeUpper(upper: string, owner: number): Promise<void> {
+  await mkdir(upper);
+  await chmod(upper, 0o755);
+  await chown(upper, owner, owner);
+}
+
 /** Everything for Runtime.run. */
 export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
-  const { record, directory, namespaces, logLimits } = facts;
+  const { record, directory, sandbox, logLimits } = facts;
   const { config, layers } = record;
   const devices: readonly HostDevice[] = config.security.isPrivileged ? await hostDevices() : [];
   return {
@@ -58,7 +65,7 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
     config: toSpec({
       config,
       process: record.process,
-      namespaces,
+      ...sandbox,
       pidNamespace: pidNamespace(facts),
       devices,
       mounts: [...givenMounts(directory, config.mounts), ...config.mounts],
@@ -71,9 +78,10 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
   };
 }
 
-function pidNamespace({ record, peerPid }: LaunchFacts): string {
+function pidNamespace({ record, peerPid, sandbox }: LaunchFacts): string {
   const { isHostPid, pidOfContainer } = record.config.security;
-  if (pidOfContainer === undefined) return isHostPid ? 'host' : 'own';
+  if (pidOfContainer === undefined)
+    return isHostPid ? 'host' : (sandbox.namespaces['pid'] ?? 'own');
   if (peerPid === undefined) {
     throw new EngineError(
       'Conflict',

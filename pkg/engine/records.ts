@@ -11,6 +11,8 @@ import type { ProcessPlan } from './process.ts';
 export interface SandboxRecord {
   readonly config: SandboxConfig;
   readonly createdAt: string;
+  /** First of the host's ids that its user namespace has. */
+  readonly firstId?: number;
 }
 
 export interface ContainerRecord {

@@ -6,6 +6,7 @@ import type { Logger } from '../log/log.ts';
 import type { Network } from '../network/network.ts';
 import type { Runtime, Sandbox, SandboxSpec } from '../runtime/runtime.ts';
 import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
+import { freeRange, MAX_RANGES, mappingOf } from './id-ranges.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { RecordDirectory, type SandboxRecord } from './records.ts';
 import { toResources } from './spec.ts';
@@ -15,6 +16,13 @@ export interface SandboxParts {
   readonly network: Network;
   readonly log: Logger;
   readonly now: () => number;
+}
+
+/** What a container joins. */
+export interface Joinable {
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** First of the host's ids of its user namespace; undefined = it has the host's. */
+  readonly firstId: number | undefined;
 }
 
 interface Entry {
@@ -30,6 +38,8 @@ export class Sandboxes {
   readonly #directory: RecordDirectory<SandboxRecord>;
   readonly #entries = new Map<string, Entry>();
   readonly #queue = new KeyedQueue();
+  /** Those that are being made: their ids are taken already. */
+  readonly #making = new Map<string, SandboxRecord>();
   /** Those that are being removed: they take no new container. */
   readonly #leaving = new Set<string>();
 
@@ -52,18 +62,19 @@ export class Sandboxes {
   }
 
   /** Throws NotFound or, when its namespaces are gone, Conflict. */
-  namespaces(id: string): Readonly<Record<string, string>> {
-    const { namespaces } = this.#wanted(id);
-    if (namespaces !== undefined) return namespaces;
+  joinable(id: string): Joinable {
+    const { namespaces, record } = this.#wanted(id);
+    if (namespaces !== undefined) return { namespaces, firstId: record.firstId };
     throw new EngineError('Conflict', `sandbox ${id} is not ready: its namespaces are gone`);
   }
 
   /** For a new container. Throws NotFound, also when the sandbox is being removed. */
-  configFor(id: string): SandboxConfig {
+  configFor(id: string): SandboxConfig & Pick<SandboxRecord, 'firstId'> {
     if (this.#leaving.has(id)) {
       throw new EngineError('NotFound', `sandbox ${id} is being removed`);
     }
-    return this.#wanted(id).record.config;
+    const { config, firstId } = this.#wanted(id).record;
+    return firstId === undefined ? config : { ...config, firstId };
   }
 
   /** Its address on the bridge. */
@@ -117,11 +128,12 @@ export class Sandboxes {
     if (!/^[a-z0-9]{1,64}$/.test(config.id)) {
       throw new EngineError('Internal', `sandbox id "${config.id}" must be 1 to 64 of a-z and 0-9`);
     }
-    const record = { config, createdAt: new Date(this.#parts.now()).toISOString() };
+    const record = this.#newRecord(config);
+    this.#making.set(config.id, record);
     try {
       await this.#directory.make(config.id);
       const [sandbox] = await Promise.all([
-        this.#pin(config, signal),
+        this.#pin(record, signal),
         this.#directory.save(config.id, () => record),
       ]);
       const entry = { record, namespaces: sandbox.namespaces };
@@ -132,11 +144,26 @@ export class Sandboxes {
         this.#parts.log.warn('Could not undo a sandbox', { sandbox: config.id, error: cause });
       });
       throw new EngineError('Internal', `cannot create sandbox ${config.id}`, error);
+    } finally {
+      this.#making.delete(config.id);
     }
   }
 
-  async #pin(config: SandboxConfig, signal?: AbortSignal): Promise<Sandbox> {
+  #newRecord(config: SandboxConfig): SandboxRecord {
+    const record = { config, createdAt: new Date(this.#parts.now()).toISOString() };
+    if (!config.hasOwnUsers) return record;
+    const others = [
+      ...[...this.#entries.values()].map((one) => one.record),
+      ...this.#making.values(),
+    ];
+    const firstId = freeRange(others.flatMap((one) => one.firstId ?? []));
+    if (firstId !== undefined) return { ...record, firstId };
+    throw new EngineError('Internal', `all ${MAX_RANGES} ranges of user ids are in use`);
+  }
+
+  async #pin({ config, firstId }: SandboxRecord, signal?: AbortSignal): Promise<Sandbox> {
     const { runtime, network } = this.#parts;
+    const mappings = firstId === undefined ? undefined : mappingOf(firstId);
     const namespaces = ownNamespaces(config);
     const cgroup = config.cgroup && {
       path: config.cgroup.path,
@@ -150,6 +177,7 @@ export class Sandboxes {
       id: config.id,
       hostname: config.hostname,
       namespaces,
+      ...(mappings === undefined ? {} : { uidMappings: mappings, gidMappings: mappings }),
       ...(config.sysctls === undefined ? {} : { sysctls: config.sysctls }),
       ...(cgroup === undefined ? {} : { cgroup }),
     };
@@ -195,9 +223,13 @@ export class Sandboxes {
 }
 
 /** With the host's network goes the host's name. */
-function ownNamespaces(config: SandboxConfig): readonly ('net' | 'ipc' | 'uts')[] {
-  const network: readonly ('net' | 'uts')[] = config.isHostNetwork ? [] : ['net', 'uts'];
-  return config.isHostIpc ? network : [...network, 'ipc'];
+function ownNamespaces(config: SandboxConfig): SandboxSpec['namespaces'] {
+  return [
+    ...(config.isHostNetwork ? [] : (['net', 'uts'] as const)),
+    ...(config.isHostIpc ? [] : (['ipc'] as const)),
+    ...(config.hasOwnUsers ? (['user'] as const) : []),
+    ...(config.sharesProcesses ? (['pid'] as const) : []),
+  ];
 }
 
 /** Undefined unless all that the sandbox needs is there. */

@@ -5,6 +5,7 @@ import { capabilitiesOf } from './capabilities.ts';
 import { isCgroupV2 } from './cgroups.ts';
 import { deviceRules, type HostDevice } from './devices.ts';
 import type { ContainerConfig, Mount, Resources } from './engine.ts';
+import { mappingOf } from './id-ranges.ts';
 import type { ProcessPlan } from './process.ts';
 
 export interface SpecFacts {
@@ -12,6 +13,8 @@ export interface SpecFacts {
   readonly process: ProcessPlan;
   /** Paths of the sandbox's namespaces, and `shm`, its shared memory; what is missing is the host's. */
   readonly namespaces: Readonly<Record<string, string>>;
+  /** First of the host's ids of its user namespace; undefined = the host's. */
+  readonly firstId: number | undefined;
   /** 'host', 'own', or the path of a pid namespace to join. */
   readonly pidNamespace: string;
   /** The host's devices, for a privileged container. */
@@ -45,9 +48,10 @@ export function toSpec(facts: SpecFacts): OciSpec {
     ociVersion: VERSION,
     process: toProcess(facts),
     root: { path: 'rootfs', readonly: security.isReadOnlyRoot === true },
-    mounts: [...defaultMounts(facts), ...facts.mounts.map(toMount)],
+    mounts: [...defaultMounts(facts), ...facts.mounts.map((mount) => toMount(mount, facts))],
     linux: {
       namespaces: toNamespaces(facts),
+      ...idMappings(facts),
       devices: facts.devices,
       cgroupsPath: `${config.cgroupParent}/${config.id}`,
       resources: {
@@ -65,6 +69,7 @@ export function toSpec(facts: SpecFacts): OciSpec {
 /** Limits as `linux.resources` has them; what is absent is not limited. */
 export function toResources(resources: Resources): Readonly<Record<string, unknown>> {
   const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit, maySwap } = resources;
+  const { hugePages } = resources;
   return {
     cpu: {
       ...(cpuShares === undefined ? {} : { shares: cpuShares }),
@@ -78,6 +83,14 @@ export function toResources(resources: Resources): Readonly<Record<string, unkno
     ...(pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } }),
     // On v1 it takes a limit, above.
     ...(maySwap === false && isCgroupV2() ? { unified: { 'memory.swap.max': '0' } } : {}),
+    ...(hugePages === undefined
+      ? {}
+      : {
+          hugepageLimits: Object.entries(hugePages).map(([pageSize, limit]) => ({
+            pageSize,
+            limit,
+          })),
+        }),
   };
 }
 
@@ -102,17 +115,25 @@ function toProcess({ config, process }: SpecFacts): Readonly<Record<string, unkn
   };
 }
 
+function idMappings({ firstId }: SpecFacts): Readonly<Record<string, unknown>> {
+  if (firstId === undefined) return {};
+  return { uidMappings: mappingOf(firstId), gidMappings: mappingOf(firstId) };
+}
+
 function toNamespaces({ config, namespaces, pidNamespace }: SpecFacts): readonly unknown[] {
   const joined = [
     ['network', namespaces['net']],
     ['ipc', namespaces['ipc']],
     ['uts', namespaces['uts']],
+    ['user', namespaces['user']],
   ].flatMap(([type, path]) => (path === undefined ? [] : [{ type, path }]));
   const pid =
     pidNamespace === 'host'
       ? []
       : [pidNamespace === 'own' ? { type: 'pid' } : { type: 'pid', path: pidNamespace }];
-  const cgroup = config.security.isPrivileged ? [] : [{ type: 'cgroup' }];
+  // A user namespace is refused the host's view of cgroups.
+  const seesAll = config.security.isPrivileged && namespaces['user'] === undefined;
+  const cgroup = seesAll ? [] : [{ type: 'cgroup' }];
   return [{ type: 'mount' }, ...pid, ...joined, ...cgroup];
 }
 
@@ -162,15 +183,16 @@ function sharedMemory(namespaces: Readonly<Record<string, string>>) {
   return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options };
 }
 
-function toMount(mount: Mount): Readonly<Record<string, unknown>> {
-  const access = mount.isReadOnly ? 'ro' : 'rw';
+function toMount(mount: Mount, { firstId }: SpecFacts): Readonly<Record<string, unknown>> {
+  const readOnly = mount.isRecursivelyReadOnly ? ['ro', 'rro'] : ['ro'];
+  const access = mount.isReadOnly ? readOnly : ['rw'];
   const { destination, options = [] } = mount;
   if (mount.type === 'tmpfs') {
     return {
       destination,
       type: 'tmpfs',
       source: 'tmpfs',
-      options: ['nosuid', 'nodev', ...options, access],
+      options: ['nosuid', 'nodev', ...options, ...access],
     };
   }
   const propagation = mount.propagation ?? 'private';
@@ -180,7 +202,14 @@ function toMount(mount: Mount): Readonly<Record<string, unknown>> {
     source: mount.source,
     // Not of the OCI specification; another runtime mounts the source as it finds it. Sync with runtime/mounts.c.
     ...(mount.sourceRoot === undefined ? {} : { sourceRoot: mount.sourceRoot }),
-    options: ['rbind', propagation === 'private' ? 'rprivate' : propagation, ...options, access],
+    options: [
+      'rbind',
+      propagation === 'private' ? 'rprivate' : propagation,
+      // Files belong inside to whom they belong outside; without, to nobody.
+      ...(firstId === undefined ? [] : ['idmap']),
+      ...options,
+      ...access,
+    ],
   };
 }
 

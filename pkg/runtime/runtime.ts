@@ -23,13 +23,26 @@ interface CgroupSpec {
 export interface SandboxSpec {
   readonly id: string;
   readonly hostname: string;
-  /** Namespaces to make and pin under `<runDir>/sandboxes/<id>/`; `net` absent = the host's network. */
-  readonly namespaces: readonly ('net' | 'ipc' | 'uts')[];
+  /**
+   * Namespaces to make and pin under `<runDir>/sandboxes/<id>/`; `net` absent = the host's network. `user` owns the
+   * others; `pid` has a reaper as its process 1.
+   */
+  readonly namespaces: readonly ('net' | 'ipc' | 'uts' | 'user' | 'pid')[];
+  /** Of the user namespace. */
+  readonly uidMappings?: readonly IdMapping[];
+  readonly gidMappings?: readonly IdMapping[];
   /** A veth pair into the net namespace; absent = loopback only. */
   readonly interface?: SandboxInterface;
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Made before the sandbox, as keepCgroup does. */
   readonly cgroup?: CgroupSpec;
+}
+
+/** OCI's: ids from containerID on are those from hostID on outside. */
+export interface IdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 }
 
 export interface SandboxInterface {

@@ -87,6 +87,8 @@ export class PodStart {
       hostname: hostnameOf(pod, dns.clusterDomain),
       isHostNetwork: pod.spec.hostNetwork === true,
       isHostIpc: pod.spec.hostIPC === true,
+      hasOwnUsers: pod.spec.hostUsers === false,
+      sharesProcesses: pod.spec.shareProcessNamespace === true,
       ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
       cgroup: {
         path: cgroupParent(cgroupRoot, pod),

@@ -12,6 +12,7 @@ import type {
   PodStatus,
 } from '../../api/generated/types.ts';
 import { qosClass } from '../../api/resources/pod-qos.ts';
+import { isRecursivelyReadOnly } from '../volumes/mounts.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Waiting } from './decide.ts';
 import {
@@ -120,6 +121,20 @@ function containerStatus(
     containerID: `${CONTAINER_ID_PREFIX}${last.id}`,
     started: isRunning && (isInit || facts.isStarted(last.id)),
     ...stopSignalOf(container),
+    ...volumeMountsOf(container),
+  };
+}
+
+/** What became of recursiveReadOnly. */
+function volumeMountsOf({ volumeMounts = [] }: Container): Partial<ContainerStatus> {
+  if (volumeMounts.length === 0) return {};
+  return {
+    volumeMounts: volumeMounts.map((mount) => {
+      const { name, mountPath } = mount;
+      if (!mount.readOnly) return { name, mountPath };
+      const recursiveReadOnly = isRecursivelyReadOnly(mount) ? 'Enabled' : 'Disabled';
+      return { name, mountPath, readOnly: true, recursiveReadOnly };
+    }),
   };
 }
 

@@ -74,16 +74,6 @@ const POD: readonly Row<PodSpec>[] = [
     isUsed: ({ os }) => os !== undefined && os.name !== 'linux',
   },
   {
-    field: 'hostUsers: false',
-    why: 'this node makes no user namespaces',
-    isUsed: ({ hostUsers }) => hostUsers === false,
-  },
-  {
-    field: 'shareProcessNamespace',
-    why: 'each container of this node has a process namespace of its own',
-    isUsed: ({ shareProcessNamespace }) => shareProcessNamespace === true,
-  },
-  {
     field: 'runtimeClassName',
     why: 'this node has one runtime',
     isUsed: ({ runtimeClassName = '' }) => runtimeClassName !== '',
@@ -115,12 +105,6 @@ const CONTAINER: readonly Row<Container>[] = [
     field: 'volumeDevices',
     why: 'this node has no block volumes',
     isUsed: ({ volumeDevices = [] }) => volumeDevices.length > 0,
-  },
-  {
-    field: 'volumeMounts.recursiveReadOnly: Enabled',
-    why: 'mounts below a read-only mount stay writable',
-    isUsed: ({ volumeMounts = [] }) =>
-      volumeMounts.some(({ recursiveReadOnly }) => recursiveReadOnly === 'Enabled'),
   },
   {
     field: 'resources.claims',

@@ -53,8 +53,14 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
     destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
     isReadOnly:
       mount.readOnly === true || isContent || volume?.persistentVolumeClaim?.readOnly === true,
+    ...(isRecursivelyReadOnly(mount) ? { isRecursivelyReadOnly: true } : {}),
     ...(propagation ? { propagation } : {}),
   };
+}
+
+/** IfPossible is Enabled here: every kernel that mini runs on can do it. */
+export function isRecursivelyReadOnly({ readOnly, recursiveReadOnly }: VolumeMount): boolean {
+  return readOnly === true && ['Enabled', 'IfPossible'].includes(recursiveReadOnly ?? '');
 }
 
 /**

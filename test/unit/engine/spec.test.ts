@@ -3,9 +3,10 @@
 import * as assert from 'uvu/assert';
 import { capabilitiesOf } from '../../../pkg/engine/capabilities.ts';
 import type { ContainerConfig, Security } from '../../../pkg/engine/engine.ts';
+import { freeRange, MAX_RANGES } from '../../../pkg/engine/id-ranges.ts';
 import { mergeEnv, planProcess } from '../../../pkg/engine/process.ts';
 import { signalNumber } from '../../../pkg/engine/signals.ts';
-import { toSpec } from '../../../pkg/engine/spec.ts';
+import { type SpecFacts, toSpec } from '../../../pkg/engine/spec.ts';
 import { resolveUser } from '../../../pkg/engine/users.ts';
 import { suite } from '../../harness/suite.ts';
 
@@ -140,20 +141,52 @@ suite('container specification', ({ test }) => {
     cwd: '/',
     user: { uid: 0, gid: 0, additionalGids: [] },
   };
-  const specOf = (config: Partial<ContainerConfig>, mounts: ContainerConfig['mounts'] = []) =>
+  const specOf = (
+    config: Partial<ContainerConfig>,
+    mounts: ContainerConfig['mounts'] = [],
+    facts: Partial<SpecFacts> = {},
+  ) =>
     toSpec({
       config: { ...CONFIG, ...config },
       process: plan,
       namespaces: { net: '/n/net', ipc: '/n/ipc', uts: '/n/uts' },
+      firstId: undefined,
       pidNamespace: 'own',
       devices: [],
       mounts,
+      ...facts,
     }) as unknown as {
       linux: Record<string, unknown> & { namespaces: unknown[] };
       mounts: { destination: string; type: string; options: string[] }[];
       root: unknown;
       process: Record<string, unknown>;
     };
+
+  test('a user namespace brings its mappings, mapped mounts and always a cgroup namespace', () => {
+    const bind = { source: '/a', destination: '/b', isReadOnly: true, isRecursivelyReadOnly: true };
+    const { linux, mounts } = specOf({ security: { isPrivileged: true } }, [bind], {
+      firstId: 131_072,
+      namespaces: { user: '/n/user' },
+    });
+    const mapping = [{ containerID: 0, hostID: 131_072, size: 65_536 }];
+    assert.equal(linux['uidMappings'], mapping);
+    assert.equal(linux['gidMappings'], mapping);
+    assert.equal(linux.namespaces, [
+      { type: 'mount' },
+      { type: 'pid' },
+      { type: 'user', path: '/n/user' },
+      { type: 'cgroup' },
+    ]);
+    assert.equal(mounts.at(-1)?.options, ['rbind', 'rprivate', 'idmap', 'ro', 'rro']);
+  });
+
+  test('id ranges: the lowest free one above the host’s own, until all are taken', () => {
+    assert.is(freeRange([]), 65_536);
+    assert.is(freeRange([65_536, 3 * 65_536]), 2 * 65_536);
+    const all = Array.from({ length: MAX_RANGES }, (_, index) => (index + 1) * 65_536);
+    assert.is(freeRange(all), undefined);
+    assert.is(freeRange(all.slice(0, -1)), MAX_RANGES * 65_536);
+  });
 
   test('namespaces, cgroup and limits', () => {
     const { linux } = specOf({
