@@ -3,7 +3,7 @@
 import type { IdMapping } from '../runtime/runtime.ts';
 
 /** What a range has: all ids that images and Kubernetes use. */
-export const RANGE_SIZE = 65_536;
+const RANGE_SIZE = 65_536;
 /** The first range: the ids below are the host's own. */
 const FIRST_ID = RANGE_SIZE;
 /** How many there are: twice the pods that a node may have. Their ids end at 65,601,535. */
