@@ -27,8 +27,6 @@ const withVolume = (source: Omit<Volume, 'name'>): Partial<PodSpec> => ({
 
 const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [{ os: { name: 'windows' } }, /^spec os.name is not supported by this node: /],
-  [{ hostUsers: false }, /hostUsers: false/],
-  [{ shareProcessNamespace: true }, /shareProcessNamespace/],
   [{ runtimeClassName: 'gvisor' }, /runtimeClassName/],
   [{ resourceClaims: [{ name: 'gpu' }] }, /resourceClaims/],
   [{ securityContext: { supplementalGroupsPolicy: 'Strict' } }, /supplementalGroupsPolicy/],
@@ -47,12 +45,6 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [withContainer({ securityContext: { procMount: 'Unmasked' } }), /procMount/],
   [withContainer({ securityContext: { seccompProfile: { type: 'Localhost' } } }), /seccomp/],
   [withContainer({ volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] }), /volumeDevices/],
-  [
-    withContainer({
-      volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Enabled' }],
-    }),
-    /recursiveReadOnly/,
-  ],
   [withContainer({ resources: { claims: [{ name: 'gpu' }] } }), /resources.claims/],
   [
     withContainer({
@@ -73,6 +65,10 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
 
 const RUN: readonly Partial<PodSpec>[] = [
   { os: { name: 'linux' }, hostUsers: true, shareProcessNamespace: false },
+  { hostUsers: false, shareProcessNamespace: true },
+  withContainer({
+    volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Enabled' }],
+  }),
   { securityContext: { seccompProfile: { type: 'Unconfined' }, seLinuxOptions: {} } },
   { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_syncookies', value: '1' }] } },
   { ...withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }), hostNetwork: true },
@@ -103,7 +99,7 @@ suite('agent: what a node does not support', ({ test }) => {
 
   test('names everything that is wrong, of the pod and of each container', () => {
     const spec = {
-      hostUsers: false,
+      resourceClaims: [{ name: 'gpu' }],
       ...withContainer({ ports: [{ containerPort: 1, hostPort: 1 }] }),
     };
     assert.is(unsupportedIn(podOf(spec)).length, 2);
