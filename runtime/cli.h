@@ -4,6 +4,7 @@
 
 #include "error.h"
 
+#include <json-c/json.h>
 #include <stdbool.h>
 
 #define DEFAULT_RUN_DIR "/run/mini"
@@ -13,8 +14,13 @@ struct cli {
     const struct cli_verb *verb;
     const char *root, *log, *log_format; /* before the verb */
     const char *run_dir, *bundle, *pid_file, *console_socket, *process, *resources, *format, *cwd,
-        *user;
-    bool is_detached, is_forced, is_for_all, follows_stdin, has_terminal;
+        *user, *apparmor, *label, *interval, *preserve_text, *rootless;
+    bool is_detached, is_forced, is_for_all, follows_stdin, has_terminal, is_quiet, is_once,
+        ignores_pause, no_new_privileges, is_systemd, has_no_pivot, is_debugged, keeps_keyring;
+    /* Given more than once: arrays of texts, or NULL. */
+    json_object *env, *groups, *capabilities;
+    json_object *limits; /* of update: by flag */
+    int preserve_fds;    /* from fd 3 on, passed on to the process */
     /* What follows the options. */
     char **args;
     int arg_count;
@@ -31,6 +37,8 @@ struct cli_verb {
 int cli_parse(struct error *e, struct cli *cli, int argc, char **argv);
 /* Writes the error where the caller asked for it: the JSON log, and standard error. */
 void cli_report(const struct cli *cli, const struct error *e);
+/* Tells each warning in the same places; they stop nothing. */
+void cli_warn(const struct cli *cli, json_object *warnings);
 
 int verb_create(struct error *e, struct cli *cli);
 int verb_start(struct error *e, struct cli *cli);
@@ -44,6 +52,8 @@ int verb_pause(struct error *e, struct cli *cli);
 int verb_resume(struct error *e, struct cli *cli);
 int verb_update(struct error *e, struct cli *cli);
 int verb_ps(struct error *e, struct cli *cli);
+int verb_events(struct error *e, struct cli *cli);
+int verb_spec(struct error *e, struct cli *cli);
 int verb_features(struct error *e, struct cli *cli);
 int verb_reaper(struct error *e, struct cli *cli);
 int verb_serve(struct error *e, struct cli *cli);

@@ -139,5 +139,6 @@ int container_delete(struct error *e, struct container *c, bool is_forced)
         return -1;
     await_shim(c);
     container_forget(c);
+    container_hooks_after(c, state, "poststop", 0);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "clean.h"
 #include "container-users.h"
 #include "filter.h"
+#include "hooks.h"
 #include "io.h"
 #include "json.h"
 #include "namespaces.h"
@@ -53,8 +54,11 @@ int container_open(struct error *e, struct container *c, const char *root, const
     }
     struct error ignored;
     cleanup_json json_object *state = NULL;
-    if (state_read(&ignored, c, &state) == 0)
+    c->warnings = json_object_new_array();
+    if (state_read(&ignored, c, &state) == 0) {
         container_cgroup(c, state);
+        c->bundle = text_format("%s", json_text(state, "bundle", "/"));
+    }
     return 0;
 }
 
@@ -108,18 +112,8 @@ static int check_label(struct error *e, json_object *config)
 
 int container_check(struct error *e, json_object *config)
 {
-    static const char *const refused[] = {"linux.intelRdt",
-                                          "linux.memoryPolicy",
-                                          "linux.netDevices",
-                                          "vm",
-                                          "windows",
-                                          "solaris",
-                                          "hooks.prestart",
-                                          "hooks.createRuntime",
-                                          "hooks.createContainer",
-                                          "hooks.startContainer",
-                                          "hooks.poststart",
-                                          "hooks.poststop"};
+    static const char *const refused[] = {
+        "linux.intelRdt", "linux.memoryPolicy", "linux.netDevices", "vm", "windows", "solaris"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         json_object *value = json_at(config, refused[i]);
         if (value != NULL && *json_text(value, "", "set") != '\0' &&
@@ -139,7 +133,8 @@ int container_check(struct error *e, json_object *config)
         if (namespace_flag(type) == 0)
             return err_set(e, 0, "config.json: namespace \"%s\" is not supported", type);
     }
-    if (attributes_check(e, config) < 0 || filter_check(e, json_at(config, "linux.seccomp")) < 0)
+    if (attributes_check(e, config) < 0 || filter_check(e, json_at(config, "linux.seccomp")) < 0 ||
+        hooks_check(e, config) < 0)
         return err_wrap(e, "config.json");
     return 0;
 }
@@ -176,8 +171,46 @@ static pid_t fork_init(struct error *e, struct container *c, struct init *init, 
     return pid;
 }
 
+/* Once the mounts are made, before the root is entered. */
+static int run_create_hooks(struct error *e, const struct container *c, pid_t pid, int host_end)
+{
+    static const char *const kinds[] = {"prestart", "createRuntime"};
+    if (!container_waits_mounted(c->config))
+        return 0;
+    if (sync_expect(e, host_end, SYNC_MOUNTED) < 0) /* sync 0 */
+        return -1;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct hook_call call = {.container = c,
+                                 .config = c->config,
+                                 .kind = kinds[i],
+                                 .status = "creating",
+                                 .pid = pid};
+        if (hooks_run(e, &call) < 0)
+            return -1;
+    }
+    return sync_send(e, host_end, SYNC_MOUNTED);
+}
+
+bool container_waits_mounted(json_object *config)
+{
+    return hooks_has(config, "prestart") || hooks_has(config, "createRuntime");
+}
+
+void container_hooks_after(const struct container *c, json_object *state, const char *kind,
+                           pid_t pid)
+{
+    struct hook_call call = {.container = c,
+                             .config = state,
+                             .kind = kind,
+                             .status = pid > 0 ? "running" : "stopped",
+                             .pid = pid};
+    hooks_run_all(&call);
+}
+
 static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
 {
+    if (run_create_hooks(e, c, launch->pid, host_end) < 0)
+        return -1;
     /* sync 1 */
     if (sync_expect_ready(e, host_end, &launch->console) < 0)
         return -1;
@@ -186,13 +219,24 @@ static int finish_launch(struct error *e, struct container *c, struct launch *la
     return sync_send(e, host_end, SYNC_EXECUTE); /* sync 2 */
 }
 
+/* The filter is read here: in a user namespace nobody may. */
+static pid_t begin(struct error *e, struct container *c, struct init *init, int host_end)
+{
+    struct filter filter = {0};
+    if (filter_prepare(e, c) < 0 || filter_read(e, c, c->config, &filter) < 0)
+        return -1;
+    init->filter = &filter;
+    pid_t pid = users_prepare(e, c) < 0 ? -1 : fork_init(e, c, init, host_end);
+    free(filter.code);
+    return pid;
+}
+
 int container_launch(struct error *e, struct container *c, struct launch *launch)
 {
     cleanup_close int listener = -1;
     int pair[2];
     launch->console = launch->failure = -1;
-    if (filter_prepare(e, c) < 0 || cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 ||
-        cgroup_make(e, &c->cgroup) < 0 ||
+    if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 || cgroup_make(e, &c->cgroup) < 0 ||
         cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
         return -1;
     launch->oom_kills = cgroup_oom_kills(&c->cgroup);
@@ -202,7 +246,7 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
         return -1;
     cleanup_close int host_end = pair[0];
     struct init init = {.container = c, .launch = launch, .sync = pair[1], .listener = listener};
-    launch->pid = users_prepare(e, c) < 0 ? -1 : fork_init(e, c, &init, host_end);
+    launch->pid = begin(e, c, &init, host_end);
     close_now(&init.sync);
     users_release(c);
     if (launch->pid < 0)
@@ -239,5 +283,8 @@ int container_start(struct error *e, struct container *c)
     unlinkat(c->dir_fd, "start.sock", 0);
     if (state_mark_started(e, c) < 0)
         return -1;
-    return sync_expect_end(e, connection);
+    if (sync_expect_end(e, connection) < 0)
+        return -1;
+    container_hooks_after(c, state, "poststart", (pid_t)json_number(state, "pid", 0));
+    return 0;
 }

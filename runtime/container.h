@@ -35,19 +35,22 @@ struct launch {
     bool waits_for_start; /* created: executes when start.sock is connected to; else at once */
     int stdio[3];         /* -1 = keep the inherited one; unused with a terminal */
     int console;          /* result: the terminal's master, or -1 */
-    int failure;    /* result of launch without waiting: reads the reason why exec failed, or end of
-                       file */
-    pid_t pid;      /* result */
-    long oom_kills; /* result: in the cgroup before it */
+    int failure; /* result of launch without waiting: reads the reason why exec failed, or end of
+                    file */
+    int preserve_fds; /* so many from fd 3 on are the program's */
+    pid_t pid;        /* result */
+    long oom_kills;   /* result: in the cgroup before it */
 };
 
 /*
  * Synchronisation with the first process, over one socket pair:
+ *  sync 0  both ways, only for hooks that run then: the mounts are made, the root is not entered
  *  sync 1  init → host: set up (after the terminal's master, when there is one), or a struct error
  *  sync 2  host → init: the state is on disk, execute (or wait for start)
  *  sync 3  init → host: closed by a successful exec, or a struct error
  */
 #define SYNC_CONSOLE 'T'
+#define SYNC_MOUNTED 'M'
 #define SYNC_READY 'R'
 #define SYNC_EXECUTE 'X'
 #define SYNC_ERROR 'E'
@@ -61,6 +64,12 @@ int container_check(struct error *e, json_object *config);
 /* Makes cgroups and the first process; the state file is written. On failure nothing is left but
  * the directory. */
 int container_launch(struct error *e, struct container *c, struct launch *launch);
+/* True when the first process waits for hooks of the host before it enters its root. */
+bool container_waits_mounted(json_object *config);
+/* Hooks whose failure is a warning, as config or state list them: poststart, and poststop when pid
+ * is 0. */
+void container_hooks_after(const struct container *c, json_object *state, const char *kind,
+                           pid_t pid);
 /* Waits for the outcome of exec: 0, or -1 with the reason. */
 int container_started(struct error *e, int failure_fd);
 int container_start(struct error *e, struct container *c);

@@ -22,7 +22,8 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 
-#define SYNC_FD 3
+/* Above stdio and what is preserved. */
+#define FIRST_FREE_FD 3
 
 json_object *exec_process(json_object *config, json_object *request)
 {
@@ -95,10 +96,11 @@ static int set_up(struct error *e, const struct exec *exec, const struct filter 
         return -1;
     }
     /* No fd of the host may be reachable when the working directory is entered. */
-    if (*sync != SYNC_FD && dup3(*sync, SYNC_FD, O_CLOEXEC) < 0)
+    int place = FIRST_FREE_FD + exec->preserve_fds;
+    if (*sync != place && dup3(*sync, place, O_CLOEXEC) < 0)
         return err_set(e, errno, "move socket");
-    *sync = SYNC_FD;
-    if (close_range(SYNC_FD + 1, UINT_MAX, 0) < 0)
+    *sync = place;
+    if (close_range((unsigned int)place + 1, UINT_MAX, 0) < 0)
         return err_set(e, errno, "close other fds");
     return process_become(e, exec->process, filter, program);
 }

@@ -12,6 +12,7 @@ struct exec {
     json_object *config;  /* the container's: its linux part counts */
     json_object *process; /* OCI process */
     int stdio[3];
+    int preserve_fds;    /* so many from fd 3 on are the program's */
     pid_t container_pid; /* set by exec_launch */
     pid_t pid;           /* result */
     int failure; /* result: the terminal's master when it has one, then why exec failed, or end of

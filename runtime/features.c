@@ -2,6 +2,7 @@
 #include "caps.h"
 #include "cli.h"
 #include "filter.h"
+#include "hooks.h"
 #include "json.h"
 #include "mounts.h"
 #include "namespaces.h"
@@ -42,6 +43,11 @@ static const char *operator(size_t index)
     return array_entry(filter_operators, index);
 }
 
+static const char *hook(size_t index)
+{
+    return array_entry(hook_kinds, index);
+}
+
 static const char *flag(size_t index)
 {
     return array_entry(filter_flags, index);
@@ -52,10 +58,15 @@ static const struct {
     const char *path;
     const char *(*name)(size_t index);
 } lists[] = {
-    {"mountOptions", mount_option_name},   {"linux.namespaces", namespace_name},
-    {"linux.capabilities", capability},    {"linux.seccomp.actions", action},
-    {"linux.seccomp.operators", operator}, {"linux.seccomp.archs", filter_architecture},
-    {"linux.seccomp.knownFlags", flag},    {"linux.seccomp.supportedFlags", flag},
+    {"hooks", hook},
+    {"mountOptions", mount_option_name},
+    {"linux.namespaces", namespace_name},
+    {"linux.capabilities", capability},
+    {"linux.seccomp.actions", action},
+    {"linux.seccomp.operators", operator},
+    {"linux.seccomp.archs", filter_architecture},
+    {"linux.seccomp.knownFlags", flag},
+    {"linux.seccomp.supportedFlags", flag},
 };
 
 /* Adds the value at "a.b.c", making the objects on the way. */
@@ -81,7 +92,6 @@ int verb_features(struct error *e, struct cli *cli)
     json_object *features = json_object_new_object();
     json_put_text(features, "ociVersionMin", "1.0.0");
     json_put_text(features, "ociVersionMax", "1.2.0");
-    json_object_object_add(features, "hooks", json_object_new_array());
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         json_object *names = json_object_new_array();
         for (size_t k = 0; lists[i].name(k) != NULL; k++)

@@ -2,6 +2,7 @@
 #include "attributes.h"
 #include "clean.h"
 #include "container.h"
+#include "hooks.h"
 #include "io.h"
 #include "json.h"
 #include "mounts.h"
@@ -20,9 +21,22 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-/* Where the two sockets are kept once all other fds are closed. */
-#define SYNC_FD 3
-#define LISTENER_FD 4
+/* The two sockets are kept above stdio and what is preserved, all other fds are closed. */
+#define FIRST_FREE_FD 3
+
+static int run_hooks(struct error *e, struct init *init)
+{
+    struct container *c = init->container;
+    struct hook_call call = {.container = c,
+                             .config = c->config,
+                             .kind = "createContainer",
+                             .status = "creating",
+                             .pid = getpid()};
+    if (container_waits_mounted(c->config) && (sync_send(e, init->sync, SYNC_MOUNTED) < 0 ||
+                                               sync_expect(e, init->sync, SYNC_MOUNTED) < 0))
+        return -1;
+    return hooks_run(e, &call);
+}
 
 static int set_up_root(struct error *e, struct init *init)
 {
@@ -38,7 +52,7 @@ static int set_up_root(struct error *e, struct init *init)
     }
     if (devices_make(e, c, root_fd) < 0)
         return -1;
-    return mounts_pivot(e, root_fd);
+    return run_hooks(e, init) < 0 ? -1 : mounts_pivot(e, root_fd);
 }
 
 static int set_names(struct error *e, json_object *config)
@@ -84,16 +98,17 @@ static int set_up_terminal(struct error *e, struct init *init)
  * stay. */
 static int keep_sockets(struct error *e, struct init *init)
 {
-    int sync = fcntl(init->sync, F_DUPFD_CLOEXEC, 10);
-    int listener = init->listener < 0 ? -1 : fcntl(init->listener, F_DUPFD_CLOEXEC, 10);
+    int place = FIRST_FREE_FD + init->launch->preserve_fds;
+    int sync = fcntl(init->sync, F_DUPFD_CLOEXEC, place + 2);
+    int listener = init->listener < 0 ? -1 : fcntl(init->listener, F_DUPFD_CLOEXEC, place + 2);
     if (sync < 0 || (init->listener >= 0 && listener < 0))
         return err_set(e, errno, "move sockets");
-    if (dup3(sync, SYNC_FD, O_CLOEXEC) < 0 ||
-        (listener >= 0 && dup3(listener, LISTENER_FD, O_CLOEXEC) < 0))
+    if (dup3(sync, place, O_CLOEXEC) < 0 ||
+        (listener >= 0 && dup3(listener, place + 1, O_CLOEXEC) < 0))
         return err_set(e, errno, "move sockets");
-    init->sync = SYNC_FD;
-    init->listener = listener < 0 ? -1 : LISTENER_FD;
-    if (close_range(listener < 0 ? LISTENER_FD : LISTENER_FD + 1, UINT_MAX, 0) < 0)
+    init->sync = place;
+    init->listener = listener < 0 ? -1 : place + 1;
+    if (close_range((unsigned int)(listener < 0 ? place + 1 : place + 2), UINT_MAX, 0) < 0)
         return err_set(e, errno, "close other fds");
     return 0;
 }
@@ -106,7 +121,7 @@ static int set_up(struct error *e, struct init *init, char **program)
     prctl(PR_SET_NAME, "mini-init", 0, 0, 0);
     /* In a user namespace both has been done before: see container-users.c. */
     bool is_outside = init->container->users == NULL;
-    if (proc_hold(e) < 0 || filter_read(e, init->container, config, init->filter) < 0)
+    if (proc_hold(e) < 0)
         return -1;
     if (is_outside && (cgroup_enter(e, &init->container->cgroup) < 0 ||
                        attributes_apply(e, config, json_at(config, "process")) < 0))
@@ -141,12 +156,21 @@ static int await_start(struct error *e, int listener)
     return connection;
 }
 
+static int run_start_hooks(struct error *e, const struct container *c)
+{
+    struct hook_call call = {.container = c,
+                             .config = c->config,
+                             .kind = "startContainer",
+                             .status = "created",
+                             .pid = getpid(),
+                             .cwd = "/"};
+    return hooks_run(e, &call);
+}
+
 _Noreturn void init_run(struct init *init)
 {
     struct error e = {0};
     char *program = NULL;
-    struct filter filter = {0};
-    init->filter = &filter;
     json_object *process = json_at(init->container->config, "process");
     int channel = init->sync;
     int result = set_up(&e, init, &program);
@@ -159,6 +183,8 @@ _Noreturn void init_run(struct init *init)
         close(channel);
         channel = result = await_start(&e, init->listener);
     }
+    if (result >= 0)
+        result = run_start_hooks(&e, init->container);
     if (result >= 0) {
         process_reset_signals();
         process_execute(&e, process, init->filter, program);

@@ -222,14 +222,14 @@ int process_become(struct error *e, json_object *process, const struct filter *f
     return find_program(e, process, path);
 }
 
-static char **text_vector(json_object *process, const char *key, const char *extra)
+char **text_vector(json_object *object, const char *key, const char *extra)
 {
-    size_t count = json_count(process, key);
+    size_t count = json_count(object, key);
     char **vector = calloc(count + 2, sizeof *vector);
     if (vector == NULL)
         abort();
     for (size_t i = 0; i < count; i++)
-        vector[i] = text_format("%s", json_entry_text(json_at(process, key), i));
+        vector[i] = text_format("%s", json_entry_text(json_at(object, key), i));
     if (extra != NULL)
         vector[count] = text_format("%s", extra);
     return vector;

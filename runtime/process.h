@@ -23,6 +23,9 @@ int process_become(struct error *e, json_object *process, const struct filter *f
 int process_execute(struct error *e, json_object *process, const struct filter *filter,
                     const char *path);
 
+/* The texts of an array, then extra when it is not NULL, NULL-terminated, in new memory. */
+char **text_vector(json_object *object, const char *key, const char *extra);
+
 /* After fork: signals as a program expects them. */
 void process_reset_signals(void);
 

@@ -77,7 +77,10 @@ static int launch(struct error *e, struct shim *shim, json_object *request, bool
         waitpid(launch.pid, NULL, 0);
         return -1;
     }
-    return state_mark_started(e, &shim->container);
+    if (state_mark_started(e, &shim->container) < 0)
+        return -1;
+    container_hooks_after(&shim->container, shim->container.config, "poststart", launch.pid);
+    return 0;
 }
 
 /* A container that could not be made leaves nothing. */
@@ -88,6 +91,8 @@ static void undo(struct shim *shim)
         (void)cgroup_remove(&ignored, &shim->container.cgroup);
     exit_unreserve(&shim->container);
     container_forget(&shim->container);
+    if (shim->container.config != NULL)
+        container_hooks_after(&shim->container, shim->container.config, "poststop", 0);
 }
 
 /* Only what execs need is kept, so that an idle shim stays small. */

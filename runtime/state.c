@@ -69,6 +69,8 @@ int state_write(struct error *e, const struct container *c, pid_t pid)
         json_object_object_add(state, "annotations", json_object_get(annotations));
     json_object_object_add(state, "process", json_object_get(json_at(c->config, "process")));
     json_object_object_add(state, "linux", state_linux(c->config));
+    if (json_at(c->config, "hooks") != NULL)
+        json_object_object_add(state, "hooks", json_object_get(json_at(c->config, "hooks")));
     return file_replace_at(e, c->dir_fd, "state.json", json_line(state));
 }
 

@@ -37,7 +37,10 @@ int verb_reaper(struct error *e, struct cli *cli)
 int verb_start(struct error *e, struct cli *cli)
 {
     struct container c;
-    return open_container(e, cli, &c) < 0 ? -1 : container_start(e, &c);
+    if (open_container(e, cli, &c) < 0 || container_start(e, &c) < 0)
+        return -1;
+    cli_warn(cli, c.warnings);
+    return 0;
 }
 
 int verb_state(struct error *e, struct cli *cli)
@@ -55,11 +58,15 @@ int verb_list(struct error *e, struct cli *cli)
     json_object *list = NULL;
     if (containers_list(e, cli->root, &list) < 0)
         return -1;
+    size_t count = json_count(list, "");
+    for (size_t i = 0; cli->is_quiet && i < count; i++)
+        printf("%s\n", json_text(json_entry(list, i), "id", ""));
+    if (cli->is_quiet)
+        return 0;
     if (strcmp(cli->format, "json") == 0) {
-        json_print(list);
+        printf("%s\n", json_line(list));
         return 0;
     }
-    size_t count = json_count(list, "");
     printf("%-40s %-8s %-8s %s\n", "ID", "PID", "STATUS", "BUNDLE");
     for (size_t i = 0; i < count; i++) {
         json_object *state = json_entry(list, i);
@@ -103,7 +110,9 @@ int verb_delete(struct error *e, struct cli *cli)
     struct container c;
     if (open_container(e, cli, &c) < 0)
         return cli->is_forced && e->code == ENOENT ? 0 : -1;
-    return container_delete(e, &c, cli->is_forced);
+    int result = container_delete(e, &c, cli->is_forced);
+    cli_warn(cli, c.warnings);
+    return result;
 }
 
 int verb_pause(struct error *e, struct cli *cli)
@@ -122,42 +131,21 @@ int verb_update(struct error *e, struct cli *cli)
 {
     struct container c;
     cleanup_free char *text = NULL;
-    cleanup_json json_object *resources = NULL;
-    if (cli->resources == NULL)
+    cleanup_json json_object *given = NULL;
+    json_object *resources = cli->limits;
+    if (cli->resources == NULL && json_object_object_length(resources) == 0)
         return err_set(e, 0, "usage: mini-runtime %s", cli->verb->synopsis);
-    int result = strcmp(cli->resources, "-") == 0
-                     ? fd_read_all(e, 0, &text, JSON_SIZE_MAX)
-                     : file_read(e, cli->resources, &text, JSON_SIZE_MAX);
-    if (result < 0 || json_parse(e, text, &resources) < 0 || open_container(e, cli, &c) < 0)
-        return -1;
-    json_object *warnings = json_object_new_array();
-    if (cgroup_limit(e, &c.cgroup, resources, warnings) < 0)
-        return -1;
-    size_t count = json_count(warnings, "");
-    for (size_t i = 0; i < count; i++)
-        fprintf(stderr, "mini-runtime: warning: %s\n", json_entry_text(warnings, i));
-    return 0;
-}
-
-int verb_ps(struct error *e, struct cli *cli)
-{
-    struct container c;
-    json_object *pids = NULL;
-    if (open_container(e, cli, &c) < 0 || cgroup_processes(e, &c.cgroup, &pids) < 0)
-        return -1;
-    if (strcmp(cli->format, "json") == 0) {
-        json_print(pids);
-        return 0;
+    if (cli->resources != NULL) {
+        int result = strcmp(cli->resources, "-") == 0
+                         ? fd_read_all(e, 0, &text, JSON_SIZE_MAX)
+                         : file_read(e, cli->resources, &text, JSON_SIZE_MAX);
+        if (result < 0 || json_parse(e, text, &given) < 0)
+            return -1;
+        resources = given;
     }
-    size_t count = json_count(pids, "");
-    printf("%-8s %s\n", "PID", "COMMAND");
-    for (size_t i = 0; i < count; i++) {
-        struct error ignored;
-        long long pid = json_object_get_int64(json_entry(pids, i));
-        cleanup_free char *path = text_format("/proc/%lld/comm", pid);
-        cleanup_free char *name = NULL;
-        if (file_read(&ignored, path, &name, 4096) == 0)
-            printf("%-8lld %s", pid, name);
-    }
-    return 0;
+    if (open_container(e, cli, &c) < 0)
+        return -1;
+    int result = cgroup_limit(e, &c.cgroup, resources, c.warnings);
+    cli_warn(cli, c.warnings);
+    return result;
 }

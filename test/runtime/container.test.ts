@@ -158,8 +158,6 @@ suite('runtime container', ({ test, cleanup }) => {
 
   for (const [what, options] of [
     ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
-    ['hooks.prestart', { config: { hooks: { prestart: [{ path: '/bin/true' }] } } }],
-    ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['linux.mountLabel', { linux: { mountLabel: 'system_u:object_r:x_t:s0' } }],
   ] as const)
     test(`refuses ${what} instead of ignoring it`, async () => {

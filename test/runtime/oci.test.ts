@@ -1,60 +1,18 @@
 /** The command line as containerd's shim and conmon call an OCI runtime. */
 
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../harness/suite.ts';
-import { createFixture, leaks, makeConfig, type Options } from './fixture.ts';
+import { createBundle } from './bundle.ts';
 
 suite('runtime command line', ({ test, cleanup }) => {
-  async function setUp() {
-    const f = await createFixture();
-    const dir = mkdtempSync(join(tmpdir(), 'mini-oci-'));
-    const bundle = join(dir, 'bundle');
-    const cgroup = `/minitest-${basename(dir)}`;
-    mkdirSync(bundle);
-    cpSync(f.rootfs, join(bundle, 'rootfs'), { recursive: true });
-    const global = [
-      '--root',
-      join(dir, 'state'),
-      '--log',
-      join(dir, 'log'),
-      '--log-format',
-      'json',
-    ];
-    const oci = (...args: readonly string[]): SpawnSyncReturns<string> =>
-      spawnSync(f.helper, [...global, ...args], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-    /** Without pipes for output: the container that stays would hold them open. */
-    const create = (...args: readonly string[]) =>
-      spawnSync(f.helper, [...global, 'create', '--bundle', bundle, ...args], { stdio: 'ignore' });
-    cleanup(async () => {
-      for (const id of ['a', 'b']) oci('delete', '--force', id);
-      const left = leaks(dir, cgroup);
-      rmSync(dir, { recursive: true });
-      await f.close();
-      assert.equal(left, []);
-    });
-    const config = (args: readonly string[], options: Options = {}) =>
-      writeFileSync(
-        join(bundle, 'config.json'),
-        JSON.stringify(makeConfig(args, { ...options, cgroup: `${cgroup}/a` })),
-      );
-    return { dir, bundle, oci, create, config };
-  }
+  const setUp = async () => {
+    const made = await createBundle();
+    cleanup(() => made.close());
+    return made;
+  };
 
   test("runs in the foreground with the caller's stdio and passes the exit code on", async () => {
     const { bundle, oci, config } = await setUp();
