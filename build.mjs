@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { carryNft } from './embedded/nft.mjs';
 import { notices } from './embedded/notices.mjs';
 import { archive, assemble } from './runtime/launcher/payload.mjs';
 
@@ -123,7 +124,7 @@ const DESCRIPTIONS = {
   },
 };
 
-async function bundle(dist) {
+async function bundle(arch, dist) {
   const { build } = await import('esbuild');
   const common = {
     absWorkingDir: ROOT,
@@ -150,7 +151,7 @@ async function bundle(dist) {
     outfile: join(dist, 'store-worker.cjs'),
   });
   const inputs = [main, worker].flatMap(({ metafile }) => Object.keys(metafile.inputs));
-  writeFileSync(join(dist, 'NOTICES.txt'), notices({ root: ROOT, version: VERSION, inputs }));
+  writeFileSync(join(dist, 'NOTICES.txt'), notices({ root: ROOT, arch, version: VERSION, inputs }));
 }
 
 /** The program itself: a single executable application made by pkg from the bundle and a stripped Node. */
@@ -190,6 +191,7 @@ function payloadFiles(arch, dist, program) {
     'descriptions.json': join(ROOT, 'pkg/api/generated/descriptions.json'),
     'sample.yaml': join(ROOT, 'embedded/sample.yaml'),
     'NOTICES.txt': join(dist, 'NOTICES.txt'),
+    ...carryNft({ root: ROOT, arch }),
   };
 }
 
@@ -208,7 +210,7 @@ async function buildAll(arch) {
     const { buildHello } = await import('./embedded/hello/build.mjs');
     await buildHello({ cc, arch, outDir: dist });
   });
-  await step('bundle', () => bundle(dist));
+  await step('bundle', () => bundle(arch, dist));
   const program = await step('make the program', () => makeProgram(arch, dist));
   await step('compress and assemble', async () => {
     // Not in the Node that may start this file first.

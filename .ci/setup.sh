@@ -17,6 +17,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
   busybox-static iproute2 util-linux procps curl     # test images and hosts
   docker-registry openssl                             # pull tests
+  nftables                                            # to look at what mini's own nft wrote
   python3-kubernetes                                  # a client library as it comes
   debootstrap qemu-user-static                        # minimal root file system, arm64
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build

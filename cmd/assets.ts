@@ -17,6 +17,8 @@ export interface Assets {
   /** What `mini up` deploys. */
   readonly sample: string;
   readonly notices: string;
+  /** Command line of nft: Debian's, through the loader that it came with. */
+  readonly nft: readonly string[];
   /** Absent when run from source. */
   readonly store?: { readonly workerScript: string; readonly addon: string };
   /** Command line that starts mini again, for the agent that a server supervises. */
@@ -32,6 +34,7 @@ export function findAssets(): Assets {
       helloImage: join(home, 'hello.tar'),
       sample: join(home, 'sample.yaml'),
       notices: join(home, 'NOTICES.txt'),
+      nft: [join(home, 'nft/ld.so'), '--library-path', join(home, 'nft'), join(home, 'nft/nft')],
       store: {
         workerScript: join(home, 'store-worker.cjs'),
         addon: join(home, 'better_sqlite3.node'),
@@ -45,6 +48,7 @@ export function findAssets(): Assets {
     helloImage: join(root, 'dist/hello-amd64.tar'),
     sample: join(root, 'embedded/sample.yaml'),
     notices: join(root, 'LICENSE'),
+    nft: ['nft'],
     self: [process.execPath, join(root, 'cmd/main.ts')],
   };
 }

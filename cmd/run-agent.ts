@@ -53,6 +53,7 @@ export async function runAgent(flags: Flags): Promise<number> {
     // The helper is forked off while this process is small.
     const runtime = await createRuntime({
       helper: assets.helper,
+      nft: assets.nft,
       runDir,
       log: log.with({ part: 'runtime' }),
     });
@@ -93,6 +94,7 @@ async function runNode(run: NodeRun): Promise<void> {
     if (signal.aborted) return;
     throw error;
   }
+  host.network.setClusterCidr(credentials.cluster.clusterCidr);
   const agent = Promise.withResolvers<Agent>();
   const connected = Promise.withResolvers<void>();
   const tunnel = dialTunnel({

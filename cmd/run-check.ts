@@ -2,7 +2,6 @@
 
 import type { Finding, Level } from './checks/finding.ts';
 import { nodeFindings } from './checks/host.ts';
-import { nftablesFinding } from './checks/kernel.ts';
 import { portFinding } from './checks/system.ts';
 import type { Flags } from './command.ts';
 import { readPidFile } from './pid-file.ts';
@@ -13,7 +12,6 @@ const MEND_INDENT = ' '.repeat(30);
 export async function runCheck(flags: Flags): Promise<number> {
   const findings = [
     ...nodeFindings({ dataDir: flags.text('data-dir'), runDir: flags.text('run-dir') }),
-    nftablesFinding(),
     await listenFinding(flags),
   ];
   for (const { level, subject, text, mend } of findings) {

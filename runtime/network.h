@@ -27,7 +27,7 @@ int link_up(struct error *e, int fd, const char *name);
 int link_delete(struct error *e, int fd, const char *name);
 /* Makes a veth pair: host_name here, a port of the bridge and up; name in the other namespace. */
 int link_veth(struct error *e, int fd, json_object *wish, int peer_namespace);
-int link_bridge(struct error *e, int fd, const char *name, unsigned int mtu);
+int link_bridge(struct error *e, int fd, const char *name, unsigned int mtu, const char *address);
 int address_add(struct error *e, int fd, const char *name, const char *text);
 /* via may be NULL or empty. */
 int route_add(struct error *e, int fd, const char *destination, const char *via, const char *device,

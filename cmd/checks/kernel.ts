@@ -41,15 +41,25 @@ const FEATURES: readonly Feature[] = [
     without: 'missing',
     means: 'pods have no network without it',
   },
+  ...nftablesParts({
+    nf_tables: 'CONFIG_NF_TABLES',
+    nft_chain_nat: 'CONFIG_NFT_NAT',
+    nft_masq: 'CONFIG_NFT_MASQ',
+    nft_fib_inet: 'CONFIG_NFT_FIB_INET',
+    nft_ct: 'CONFIG_NFT_CT',
+  }),
 ];
 
-const NFTABLES: Feature = {
-  subject: 'nftables',
-  option: 'CONFIG_NF_TABLES',
-  module: 'nf_tables',
-  without: 'degraded',
-  means: 'this version does not use it, but service addresses will need it',
-};
+/** What the table needs; see pkg/network/rules.ts. */
+function nftablesParts(options: Readonly<Record<string, string>>): readonly Feature[] {
+  return Object.entries(options).map(([module, option]) => ({
+    subject: module,
+    option,
+    module,
+    without: 'degraded',
+    means: 'pods have no ports on the host and do not reach other networks',
+  }));
+}
 
 /** How the kernel was built, as far as it can be read. */
 export interface KernelBuild {
@@ -68,10 +78,6 @@ export function kernelFindings(): Finding[] {
     namespaceFinding(),
     ...FEATURES.map((feature) => featureFinding(feature, build)),
   ];
-}
-
-export function nftablesFinding(): Finding {
-  return featureFinding(NFTABLES, readBuild());
 }
 
 /** `text` as uname prints it: 6.1.0-18-amd64. */

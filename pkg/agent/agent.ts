@@ -19,6 +19,7 @@ import { workingSet } from './eviction/usage.ts';
 import { readHost } from './node/host.ts';
 import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
 import type { NodeOptions } from './node/node-object.ts';
+import { nodeReference } from './node/node-reference.ts';
 import { openNodeResources } from './node/node-resources.ts';
 import { Registration } from './node/registration.ts';
 import { allocatableOf, podsCgroup } from './node/reservations.ts';
@@ -51,6 +52,8 @@ export interface AgentOptions {
     readonly podCidr?: string | undefined;
     /** Makes the bridge ready for this range of pod addresses. */
     setPodCidr(cidr: string): Promise<void>;
+    /** What pods of this host have to do without, once the bridge is ready. */
+    readonly problem?: string | undefined;
   };
   /** Mounts and limits volumes. */
   readonly volumeHost: VolumeHost;
@@ -93,8 +96,8 @@ const DEFAULT_DOMAIN = 'cluster.local';
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { client, engine, clock, log, nodeName } = options;
   await mkdir(options.runDir, { recursive: true, mode: 0o755 });
-  const memory = await memoryLack(options.runDir);
-  const node = nodeOptions({ ...options, degraded: [...(options.degraded ?? []), ...memory] });
+  const degraded = [...(options.degraded ?? []), ...(await memoryLack(options.runDir))];
+  const node = nodeOptions({ ...options, degraded });
   const host = await readHost(options.dataDir);
   const network = Promise.withResolvers<void>();
   const events = new NodeEvents({ client, nodeName, log, clock });
@@ -119,10 +122,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const pods = new Pods(context);
   const statics = staticPods(options, { events, pods });
-  const setPodCidr = async (cidr: string) => {
-    await options.network.setPodCidr(cidr);
-    network.resolve();
-  };
+  const setPodCidr = (cidr: string) =>
+    makeNetworkReady(options, { events, degraded, ready: () => network.resolve() }, cidr);
   useKnownCidr(options, setPodCidr);
   const { images } = engine;
   const { pressure } = resources;
@@ -197,6 +198,21 @@ function watchPods(
 
 function watchServices({ client, clock, log }: AgentOptions): ObjectWatch<Service> {
   return new ObjectWatch<Service>({ client, clock, log, resource: 'services', query: {} });
+}
+
+/** What the network cannot give is told: pods run without it. */
+async function makeNetworkReady(
+  { network, nodeName }: AgentOptions,
+  to: { readonly events: NodeEvents; readonly degraded: string[]; ready(): void },
+  cidr: string,
+): Promise<void> {
+  await network.setPodCidr(cidr);
+  to.ready();
+  const { problem } = network;
+  if (problem === undefined || to.degraded.includes(problem)) return;
+  to.degraded.push(problem);
+  const details = { type: 'Warning', reason: 'NetworkDegraded', message: problem } as const;
+  to.events.record(nodeReference(nodeName), details);
 }
 
 type Made = Pick<

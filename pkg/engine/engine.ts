@@ -5,6 +5,7 @@
  */
 
 import type { ImageStore } from '../image/image-store.ts';
+import type { HostPort } from '../network/rules.ts';
 import type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -20,6 +21,8 @@ export interface SandboxConfig {
   readonly hasOwnUsers?: boolean;
   /** Its containers see each other's processes. */
   readonly sharesProcesses?: boolean;
+  /** Ports of the host that lead here; not with the host's network. */
+  readonly hostPorts?: readonly HostPort[];
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Parent of its containers' cgroups with the limits of all of them together; see Engine.setCgroup. */
   readonly cgroup?: { readonly path: string; readonly resources: Resources };

@@ -59,6 +59,10 @@ export class Sandboxes {
     const strays = [...live.keys()].filter((id) => !records.has(id));
     for (const id of [...strays, ...broken]) await this.#dismantle(id);
     await network.releaseOthers([...records.keys()]);
+    for (const [id, { record, namespaces }] of this.#entries) {
+      const { hostPorts = [] } = record.config;
+      if (namespaces !== undefined && hostPorts.length > 0) network.adopt(id, hostPorts);
+    }
   }
 
   /** Throws NotFound or, when its namespaces are gone, Conflict. */
@@ -136,6 +140,8 @@ export class Sandboxes {
         this.#pin(record, signal),
         this.#directory.save(config.id, () => record),
       ]);
+      const { hostPorts = [] } = config;
+      if (hostPorts.length > 0) await this.#parts.network.publish(config.id, hostPorts);
       const entry = { record, namespaces: sandbox.namespaces };
       this.#entries.set(config.id, entry);
       return entry;

@@ -10,9 +10,11 @@ import type { Logger } from '../log/log.ts';
 import { readStateFile, StateFile } from '../runtime/atomic-file.ts';
 import type { Runtime, SandboxInterface } from '../runtime/runtime.ts';
 import { AddressPool, type AddressState, decodeAddressState } from './addresses.ts';
+import { HostRules } from './host-rules.ts';
+import type { HostPort } from './rules.ts';
 
 export interface NetworkOptions {
-  readonly runtime: Pick<Runtime, 'ensureBridge'>;
+  readonly runtime: Pick<Runtime, 'ensureBridge' | 'nft'>;
   readonly dataDir: string;
   readonly log: Logger;
   /** Another name for each mini of a host; at most 15 bytes. */
@@ -27,13 +29,21 @@ export interface Network {
   readonly podCidr: string | undefined;
   /** First address of the pod CIDR: the bridge's own. */
   readonly gateway: string | undefined;
-  /** Sets the CIDR and makes the bridge. Rejects while sandboxes have addresses of another CIDR. */
+  /** Why pods have no ports on the host and no way to other networks; undefined when they have. */
+  readonly problem: string | undefined;
+  /** Addresses that pods reach with their own: the cluster's. Unless told, the node's own pod CIDR. */
+  setClusterCidr(cidr: string): void;
+  /** Sets the CIDR, makes the bridge, writes the nftables table. Rejects while sandboxes have addresses of another CIDR. */
   setPodCidr(cidr: string): Promise<void>;
   /** The sandbox's address and interface; the same again for the same sandbox. On disk when it answers. */
   attach(sandboxId: string): Promise<SandboxInterface>;
+  /** Leads ports of the host to the sandbox, which is attached. Rejects when one is taken or nftables does not work. */
+  publish(sandboxId: string, ports: readonly HostPort[]): Promise<void>;
+  /** Says what ports a sandbox of an earlier agent has. */
+  adopt(sandboxId: string, ports: readonly HostPort[]): void;
   /** The sandbox's address, if it has one. */
   addressOf(sandboxId: string): string | undefined;
-  /** Gives the sandbox's address back. Idempotent. */
+  /** Gives the sandbox's address and ports back. Idempotent. */
   release(sandboxId: string): Promise<void>;
   /** Gives back what sandboxes have that are not among these; returns whose. */
   releaseOthers(sandboxIds: readonly string[]): Promise<readonly string[]>;
@@ -86,8 +96,11 @@ class BridgeNetwork implements Network {
   readonly bridge: string;
   readonly #options: NetworkOptions;
   readonly #file: StateFile;
+  readonly #rules: HostRules;
   #pool: AddressPool | undefined;
+  #clusterCidr: string | undefined;
   #ready: Promise<void> | undefined;
+  #isLocalhostRouted = false;
 
   constructor(
     options: NetworkOptions & { readonly bridge: string },
@@ -96,6 +109,8 @@ class BridgeNetwork implements Network {
     this.bridge = options.bridge;
     this.#options = options;
     this.#file = new StateFile(file.path, { isDurable: false });
+    const { runtime, log } = options;
+    this.#rules = new HostRules({ runtime, log, bridge: this.bridge, cidrs: () => this.#cidrs });
     if (file.state !== undefined) this.#pool = new AddressPool(file.state.cidr, file.state);
   }
 
@@ -105,6 +120,21 @@ class BridgeNetwork implements Network {
 
   get gateway(): string | undefined {
     return this.#pool?.gateway;
+  }
+
+  get problem(): string | undefined {
+    return this.#rules.problem;
+  }
+
+  get #cidrs() {
+    const { podCidr } = this;
+    return podCidr === undefined
+      ? undefined
+      : { podCidr, clusterCidr: this.#clusterCidr ?? podCidr };
+  }
+
+  setClusterCidr(cidr: string): void {
+    this.#clusterCidr = cidr;
   }
 
   async setPodCidr(cidr: string): Promise<void> {
@@ -121,6 +151,21 @@ class BridgeNetwork implements Network {
       await this.#save();
     }
     await this.#ensureBridge();
+    // Pods run without, and `problem` says so.
+    await this.#rules.apply().catch(() => undefined);
+    await this.#routeLocalhost();
+  }
+
+  async publish(sandboxId: string, ports: readonly HostPort[]): Promise<void> {
+    const address = this.addressOf(sandboxId);
+    if (address === undefined) throw new Error(`sandbox ${sandboxId} has no address`);
+    await this.#rules.publish(sandboxId, { address, ports });
+    await this.#routeLocalhost();
+  }
+
+  adopt(sandboxId: string, ports: readonly HostPort[]): void {
+    const address = this.addressOf(sandboxId);
+    if (address !== undefined) this.#rules.adopt(sandboxId, { address, ports });
   }
 
   async attach(sandboxId: string): Promise<SandboxInterface> {
@@ -144,6 +189,7 @@ class BridgeNetwork implements Network {
   }
 
   async release(sandboxId: string): Promise<void> {
+    await this.#rules.unpublish(sandboxId);
     if (this.#pool?.release(sandboxId)) await this.#save();
   }
 
@@ -158,6 +204,13 @@ class BridgeNetwork implements Network {
   async repair(): Promise<void> {
     this.#ready = undefined;
     await this.#ensureBridge();
+    await this.#rules.apply().catch(() => undefined);
+  }
+
+  /** Only once the table keeps pods from the host's 127.0.0.1. */
+  async #routeLocalhost(): Promise<void> {
+    if (this.#isLocalhostRouted || !this.#rules.hasPorts || !this.#rules.isWritten) return;
+    await this.#makeBridge();
   }
 
   /** Once; again after a failure. */
@@ -173,7 +226,14 @@ class BridgeNetwork implements Network {
     const pool = this.#pool;
     if (pool === undefined) return;
     const address = `${pool.gateway}/${pool.prefixLength}`;
-    await this.#options.runtime.ensureBridge({ name: this.bridge, address, mtu: this.#mtu });
+    const isLocalhostRouted = this.#rules.isWritten && this.#rules.hasPorts;
+    await this.#options.runtime.ensureBridge({
+      name: this.bridge,
+      address,
+      mtu: this.#mtu,
+      isLocalhostRouted,
+    });
+    this.#isLocalhostRouted = isLocalhostRouted;
     this.#options.log.info('Set up bridge', { bridge: this.bridge, address });
   }
 

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../wait/clock.ts';
 import { Daemon } from './daemon.ts';
 import { decodeList, decodePid, decodeSandbox, decodeState, decodeUsage } from './decode.ts';
 import { Exits } from './exits.ts';
+import { runNft } from './nft.ts';
 import type { ContainerState, Runtime } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
 import { toRuntimeError } from './runtime-error.ts';
@@ -16,6 +17,8 @@ export interface RuntimeOptions {
   /** Path of the `mini-runtime` executable. */
   readonly helper: string;
   readonly runDir: string;
+  /** Command line of nft up to its arguments; absent = there is none. */
+  readonly nft?: readonly string[];
   readonly log: Logger;
   readonly clock?: Clock;
 }
@@ -34,6 +37,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ...shimCalls(runDir),
     ...hostCalls(daemon),
     ...volumeCalls(daemon),
+    nft: (script) => runNft(options.nft ?? [], script),
     onExit: (listener) => exits.add(listener),
     async close() {
       exits.close();

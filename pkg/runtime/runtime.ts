@@ -216,7 +216,11 @@ export interface Runtime {
     readonly name: string;
     readonly address: string;
     readonly mtu: number;
+    /** Lets connections of the host that 127.0.0.1 was the target of be led to the bridge. */
+    readonly isLocalhostRouted?: boolean;
   }): Promise<void>;
+  /** Hands a script to nft, which carries out all of it or nothing. Rejects with what it complained about. */
+  nft(script: string): Promise<void>;
   deleteInterface(name: string): Promise<void>;
   /** Replaces the routes that mini owns (by protocol number) in the host's main table with these. */
   setRoutes(

@@ -117,7 +117,22 @@ static int write_file(struct payload *p, int dir, const char *name, uint64_t siz
     return close(fd) < 0 ? fail("write", name) : 0;
 }
 
-/* Unpacks the tar's regular files, which build.mjs writes with plain names, into a directory. */
+/* A file's name is plain, or has one directory before it, which is made. */
+static int make_parent(int dir, const char *name)
+{
+    char parent[101];
+    const char *slash = strchr(name, '/');
+    if (slash == NULL)
+        return 0;
+    if (slash == name || strchr(slash + 1, '/') != NULL || strstr(name, "..") != NULL) {
+        fprintf(stderr, "mini: this file is damaged (entry %s): fetch it again\n", name);
+        return -1;
+    }
+    snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name), name);
+    return mkdirat(dir, parent, 0755) < 0 && errno != EEXIST ? fail("create", parent) : 0;
+}
+
+/* Unpacks the tar's regular files into a directory. */
 static int unpack(struct payload *p, int dir)
 {
     char header[BLOCK];
@@ -134,11 +149,7 @@ static int unpack(struct payload *p, int dir)
         mode_t mode = (mode_t)strtoul(number, NULL, 8) & 0755;
         memcpy(number, header + 124, 12);
         uint64_t size = strtoull(number, NULL, 8);
-        if (strchr(name, '/') != NULL) {
-            fprintf(stderr, "mini: this file is damaged (entry %s): fetch it again\n", name);
-            return -1;
-        }
-        if (write_file(p, dir, name, size, mode) < 0)
+        if (make_parent(dir, name) < 0 || write_file(p, dir, name, size, mode) < 0)
             return -1;
         size_t rest = (size_t)(size % BLOCK);
         if (rest > 0 && read_exact(p, padding, BLOCK - rest) < 0)

@@ -28,16 +28,26 @@ static int make_dirs(char *path)
     return mkdir(path, 0755) < 0 && errno != EEXIST ? -1 : 0;
 }
 
-/* Removes a directory of plain files, if it is there. */
-static void remove_dir(const char *path)
+/* Removes a directory of plain files, and of directories of such, if it is there. */
+static void remove_at(int at, const char *path)
 {
-    DIR *dir = opendir(path);
+    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL)
         return;
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        unlinkat(dirfd(dir), entry->d_name, 0);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, entry->d_name, 0) < 0 && errno == EISDIR)
+            remove_at(fd, entry->d_name);
+    }
     closedir(dir);
-    rmdir(path);
+    unlinkat(at, path, AT_REMOVEDIR);
+}
+
+static void remove_dir(const char *path)
+{
+    remove_at(AT_FDCWD, path);
 }
 
 static bool is_version(const char *name)

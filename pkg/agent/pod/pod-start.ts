@@ -8,6 +8,7 @@ import { orAborted } from '../or-aborted.ts';
 import type { Action, Hold, Plan, Waiting } from './decide.ts';
 import type { RunHints } from './hints.ts';
 import { Holds } from './holds.ts';
+import { hostPortsOf } from './host-ports.ts';
 import { podLabels, sandboxId } from './labels.ts';
 import type { PodEnd } from './pod-end.ts';
 import { hostnameOf } from './pod-files.ts';
@@ -89,6 +90,7 @@ export class PodStart {
       isHostIpc: pod.spec.hostIPC === true,
       hasOwnUsers: pod.spec.hostUsers === false,
       sharesProcesses: pod.spec.shareProcessNamespace === true,
+      hostPorts: hostPortsOf(pod),
       ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
       cgroup: {
         path: cgroupParent(cgroupRoot, pod),

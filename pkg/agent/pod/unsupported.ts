@@ -25,7 +25,6 @@ const NO_APPARMOR = 'this node loads no AppArmor profiles';
 const NO_SELINUX = 'this node sets no SELinux labels';
 const NO_WINDOWS = 'this is a Linux node';
 const NO_DRA = 'this node has no resource drivers';
-const NO_HOST_PORTS = 'this node does not map ports of the host; use a Service, or hostNetwork';
 
 /** Namespaced sysctls that cannot harm other pods, so that any pod may set them. Source: kubelet's safe set. */
 const SAFE_SYSCTLS = [
@@ -91,11 +90,6 @@ const POD: readonly Row<PodSpec>[] = [
 ];
 
 const CONTAINER: readonly Row<Container>[] = [
-  {
-    field: 'ports.hostPort',
-    why: NO_HOST_PORTS,
-    isUsed: ({ ports = [] }, { hostNetwork }) => !hostNetwork && ports.some((one) => one.hostPort),
-  },
   {
     field: 'securityContext.procMount: Unmasked',
     why: 'paths below /proc are always masked',

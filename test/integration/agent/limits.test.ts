@@ -49,7 +49,7 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
   test('a pod that asks for what the node lacks waits and names the field', async () => {
     const node = await start();
     await node.createPod('ports', {
-      containers: [{ ports: [{ containerPort: 80, hostPort: 80 }] }, {}],
+      containers: [{ resources: { claims: [{ name: 'gpu' }] } }, {}],
     });
     const pod = await node.podWhen(
       'ports',
@@ -58,7 +58,7 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     assert.is(pod.status?.phase, 'Pending');
     const waiting = pod.status?.containerStatuses?.[0]?.state?.waiting;
     assert.is(waiting?.reason, 'CreateContainerConfigError');
-    assert.match(waiting?.message ?? '', /^container "c0" ports.hostPort is not supported/);
+    assert.match(waiting?.message ?? '', /container "c0" resources.claims is not supported/);
     const { message } = await eventOf(node, 'ports', 'FailedValidation');
     assert.is(message, waiting?.message);
     assert.equal(node.engine.listSandboxes(), []);

@@ -14,7 +14,10 @@ suite('addresses', ({ test, cleanup }) => {
     const dataDir = directory ?? (await mkdtemp(join(tmpdir(), 'mini-network-')));
     cleanup(() => rm(dataDir, { recursive: true, force: true }));
     const bridges: unknown[] = [];
-    const runtime = { ensureBridge: async (bridge: unknown) => void bridges.push(bridge) };
+    const runtime = {
+      ensureBridge: async (bridge: unknown) => void bridges.push(bridge),
+      nft: async () => undefined,
+    };
     const options = podCidr === undefined ? {} : { podCidr };
     const network = await createNetwork({ runtime, dataDir, log: silent, ...options });
     return { network, dataDir, bridges };
@@ -42,7 +45,9 @@ suite('addresses', ({ test, cleanup }) => {
 
   test('keeps addresses over a restart, and frees those of sandboxes that are gone', async () => {
     const { network, dataDir, bridges } = await open(undefined, '10.42.0.0/24');
-    assert.equal(bridges, [{ name: 'mini0', address: '10.42.0.1/24', mtu: 1500 }]);
+    assert.equal(bridges, [
+      { name: 'mini0', address: '10.42.0.1/24', mtu: 1500, isLocalhostRouted: false },
+    ]);
     const attached = await network.attach('one');
     assert.is(attached.address, '10.42.0.2/24');
     assert.is(attached.hostName, vethName('mini0', 'one'));
@@ -81,7 +86,7 @@ suite('addresses', ({ test, cleanup }) => {
     await network.attach('one');
     await writeFile(join(dataDir, 'network/addresses.json'), '[]');
     assert.match(String(await rejects(open(dataDir))), 'addresses.json');
-    const runtime = { ensureBridge: async () => undefined };
+    const runtime = { ensureBridge: async () => undefined, nft: async () => undefined };
     const bad = createNetwork({ runtime, dataDir, log: silent, bridge: 'a-name-too-long-for-it' });
     assert.match(String(await rejects(bad)), 'bridge name');
   });

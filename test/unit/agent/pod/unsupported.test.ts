@@ -39,8 +39,8 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
     /^forbidden sysctl: "kernel.msgmax" not allowlisted$/,
   ],
   [
-    withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }),
-    /^container "web" ports.hostPort is not supported by this node: /,
+    withContainer({ resources: { claims: [{ name: 'gpu' }] } }),
+    /^container "web" resources.claims is not supported by this node: /,
   ],
   [withContainer({ securityContext: { procMount: 'Unmasked' } }), /procMount/],
   [withContainer({ securityContext: { seccompProfile: { type: 'Localhost' } } }), /seccomp/],
@@ -52,7 +52,7 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
     }),
     /fileKeyRef/,
   ],
-  [{ initContainers: [{ name: 'i', ports: [{ containerPort: 1, hostPort: 1 }] }] }, /"i" ports/],
+  [{ initContainers: [{ name: 'i', resources: { claims: [{ name: 'c' }] } }] }, /"i" resources/],
   [withVolume({ nfs: { server: 's', path: '/' } }), /^volume "v" nfs/],
   [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
   [withVolume({ image: { reference: 'r' } }), /volume "v" image/],
@@ -71,7 +71,7 @@ const RUN: readonly Partial<PodSpec>[] = [
   }),
   { securityContext: { seccompProfile: { type: 'Unconfined' }, seLinuxOptions: {} } },
   { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_syncookies', value: '1' }] } },
-  { ...withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }), hostNetwork: true },
+  withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }),
   withContainer({ ports: [{ containerPort: 80 }], securityContext: { procMount: 'Default' } }),
   withVolume({ emptyDir: { medium: 'Memory' } }),
   withVolume({ persistentVolumeClaim: { claimName: 'c' } }),
@@ -100,7 +100,7 @@ suite('agent: what a node does not support', ({ test }) => {
   test('names everything that is wrong, of the pod and of each container', () => {
     const spec = {
       resourceClaims: [{ name: 'gpu' }],
-      ...withContainer({ ports: [{ containerPort: 1, hostPort: 1 }] }),
+      ...withContainer({ resources: { claims: [{ name: 'c' }] } }),
     };
     assert.is(unsupportedIn(podOf(spec)).length, 2);
   });

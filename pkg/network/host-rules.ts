@@ -1,0 +1,109 @@
+/**
+ * Keeps mini's nftables table as it should be: written whole after each change, changes that come at once in one
+ * write. A host that cannot have it has pods without ports on the host, and says so.
+ */
+
+import type { Logger } from '../log/log.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { checkHostPort, type HostPort, keyOf, ruleset } from './rules.ts';
+
+export interface HostRulesOptions {
+  readonly runtime: Pick<Runtime, 'nft'>;
+  readonly bridge: string;
+  readonly log: Logger;
+  /** Undefined until the node's addresses are known. */
+  cidrs(): { readonly podCidr: string; readonly clusterCidr: string } | undefined;
+}
+
+interface Published {
+  readonly address: string;
+  readonly ports: readonly HostPort[];
+}
+
+export class HostRules {
+  readonly #options: HostRulesOptions;
+  readonly #published = new Map<string, Published>();
+  #writing: Promise<unknown> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #problem: string | undefined;
+  #isWritten = false;
+
+  constructor(options: HostRulesOptions) {
+    this.#options = options;
+  }
+
+  /** Why the table is not there, with what that means; undefined when it is. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Whether this process has written the table, and nothing has gone wrong since. */
+  get isWritten(): boolean {
+    return this.#isWritten;
+  }
+
+  get hasPorts(): boolean {
+    return this.#published.size > 0;
+  }
+
+  /** Leads ports of the host to a sandbox. Rejects, and leaves all as it was, when one is taken or cannot be had. */
+  async publish(id: string, wanted: Published): Promise<void> {
+    const taken = new Map(
+      [...this.#published].flatMap(([owner, { ports }]) => ports.map((one) => [keyOf(one), owner])),
+    );
+    for (const port of wanted.ports) {
+      checkHostPort(port);
+      const owner = taken.get(keyOf(port));
+      if (owner !== undefined && owner !== id) {
+        throw new Error(`host port ${port.hostPort}/${port.protocol} is taken by sandbox ${owner}`);
+      }
+    }
+    this.#published.set(id, wanted);
+    try {
+      await this.apply();
+    } catch (error) {
+      this.#published.delete(id);
+      throw new Error('cannot map host ports', { cause: error });
+    }
+  }
+
+  /** What an earlier agent had published; written with the next change. */
+  adopt(id: string, published: Published): void {
+    this.#published.set(id, published);
+  }
+
+  /** Idempotent. */
+  async unpublish(id: string): Promise<void> {
+    if (this.#published.delete(id)) await this.apply();
+  }
+
+  /** Writes the table as it should be now. Rejects when the host cannot have it. */
+  apply(): Promise<void> {
+    this.#next ??= this.#writing.then(() => {
+      this.#next = undefined;
+      return this.#write();
+    });
+    this.#writing = this.#next.catch(() => undefined);
+    return this.#next;
+  }
+
+  async #write(): Promise<void> {
+    const { runtime, bridge, log } = this.#options;
+    const cidrs = this.#options.cidrs();
+    if (cidrs === undefined) return;
+    const ports = [...this.#published.values()].flatMap(({ address, ports: own }) =>
+      own.map((port) => ({ ...port, address })),
+    );
+    try {
+      await runtime.nft(ruleset({ bridge, ...cidrs, ports }));
+      this.#problem = undefined;
+      this.#isWritten = true;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#isWritten = false;
+      this.#problem = `pods have no ports on the host and do not reach other networks: ${why}`;
+      log.warn('Could not write the nftables table', { bridge, error });
+      throw error;
+    }
+  }
+}
