@@ -270,7 +270,7 @@ static int mount_file_system(struct error *e, const struct container *c, int roo
     if (target < 0 || (!is_proc && check_target(e, target, -1, destination) < 0))
         return -1;
     if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0)
-        return mounts_cgroups(e, target, o);
+        return mounts_cgroups(e, c, target, o);
     if (o->copies_up && strcmp(type, "tmpfs") != 0)
         return err_set(e, 0, "mount %s: tmpcopyup is for tmpfs only", destination);
     return o->copies_up ? tmpfs_copy_up(e, target, destination, o)

@@ -57,7 +57,8 @@ int mount_propagate(struct error *e, int mount_fd, unsigned long flags);
 int overlay_mount(struct error *e, json_object *overlay, const char *target);
 int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns);
 /* Mounts cgroups at target (O_PATH). */
-int mounts_cgroups(struct error *e, int target, const struct mount_options *options);
+int mounts_cgroups(struct error *e, const struct container *c, int target,
+                   const struct mount_options *options);
 /* A tmpfs at target (O_PATH), which is destination, that begins with what is there. */
 int tmpfs_copy_up(struct error *e, int target, const char *destination,
                   const struct mount_options *options);
