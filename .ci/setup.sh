@@ -23,6 +23,11 @@ TEST_PACKAGES=(
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross         # arm64 build
   libjson-c-dev:arm64 libseccomp-dev:arm64 libzstd-dev:arm64 libstdc++6:arm64  # arm64 under qemu with the C library of one release
 )
+ENGINE_PACKAGES=(
+  podman conmon catatonit docker.io containerd tini   # engines that drive the helper
+  runc crun                                           # runtimes to compare it with, and for pods that name them
+  valgrind                                            # a run of the helper under it
+)
 VM_PACKAGES=(
   qemu-system-x86 busybox-static   # a machine with cgroup v2
 )
@@ -92,7 +97,7 @@ prepare() {
 
 run_tests() {
   [ "$(id -u)" = 0 ] || die 'the tests make namespaces and mounts: run them as root'
-  prepare "${TEST_PACKAGES[@]}" "${VM_PACKAGES[@]}"
+  prepare "${TEST_PACKAGES[@]}" "${ENGINE_PACKAGES[@]}" "${VM_PACKAGES[@]}"
   say 'checking sources'
   node build.mjs check
   build dist/mini amd64
@@ -102,7 +107,7 @@ run_tests() {
 }
 
 case "${1:-}" in
-  packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
+  packages) check_tools; install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${ENGINE_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
   build) prepare; build dist/mini amd64 ;;
   up)
     [ "$(id -u)" = 0 ] || die 'mini runs containers: run this as root'
@@ -117,6 +122,6 @@ case "${1:-}" in
     build dist/mini amd64
     exec node_modules/.bin/node test/run.ts test/vm
     ;;
-  bench) prepare "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
+  bench) prepare "${TEST_PACKAGES[@]}" "${ENGINE_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
   *) die 'usage: setup.sh packages|build|up|test|test-vm|bench' ;;
 esac
