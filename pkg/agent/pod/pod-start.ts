@@ -32,7 +32,9 @@ interface Now {
 export class PodStart {
   readonly #options: StartOptions;
   readonly #holds = new Holds();
-  #volumes: ReadonlyMap<string, string> | undefined;
+  #volumes: ReadonlyMap<string, string> = new Map();
+  /** Whether they must be written again; may become so while they are being written. */
+  #isStale = true;
   /** What the volumes show of the pod itself. */
   #fields = '';
   #told: ReadonlyMap<string, Waiting> = new Map();
@@ -49,7 +51,7 @@ export class PodStart {
   /** Something that the pod refers to has changed: its volumes are written again. */
   referenceChanged(): void {
     this.#holds.clearConfigErrors();
-    this.#volumes = undefined;
+    this.#isStale = true;
   }
 
   /** Rejects with a VolumeError, or whatever kept the sandbox from being made. */
@@ -76,7 +78,7 @@ export class PodStart {
       const message = 'Pod sandbox changed, it will be killed and re-created.';
       events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message });
       await engine.removeSandbox(id);
-      this.#volumes = undefined;
+      this.#isStale = true;
     }
     const sysctls = (pod.spec.securityContext?.sysctls ?? []).map(({ name, value }) => [
       name,
@@ -115,11 +117,17 @@ export class PodStart {
     const { volumes, node, clock } = this.#options.context;
     const refreshAtMs = volumes.refreshAtMs(pod.metadata.uid) ?? Number.POSITIVE_INFINITY;
     const fields = fieldsInVolumes(pod);
-    if (this.#volumes && refreshAtMs > clock.now() && fields === this.#fields) return;
+    if (!this.#isStale && refreshAtMs > clock.now() && fields === this.#fields) return;
     this.#fields = fields;
-    const ip = usesPodIp(pod) ? (await sandbox)?.ip : undefined;
-    const podIps = pod.spec.hostNetwork ? node.hostIps : ip ? [ip] : [];
-    this.#volumes = await volumes.setUp({ pod, podIps, node }, signal);
+    this.#isStale = false;
+    try {
+      const ip = usesPodIp(pod) ? (await sandbox)?.ip : undefined;
+      const podIps = pod.spec.hostNetwork ? node.hostIps : ip ? [ip] : [];
+      this.#volumes = await volumes.setUp({ pod, podIps, node }, signal);
+    } catch (error) {
+      this.#isStale = true;
+      throw error;
+    }
   }
 
   async #act(
@@ -135,7 +143,7 @@ export class PodStart {
         return await runContainer(context, { pod, container, id: action.id }, signal);
       }
       const { attempt, epoch } = action;
-      const volumes = this.#volumes ?? new Map<string, string>();
+      const volumes = this.#volumes;
       const request = { pod, container, attempt, epoch, sandbox, volumes };
       await startContainer(context, request, signal);
       this.#holds.started(container.name, attempt, context.clock.now());

@@ -211,11 +211,6 @@ const SHORTFALLS: readonly Shortfall[] = [
         ({ securityContext }) => securityContext?.seccompProfile?.type === 'RuntimeDefault',
       ),
   },
-  {
-    message: 'emptyDir.sizeLimit is not enforced for volumes in memory',
-    isIn: ({ spec }) =>
-      (spec.volumes ?? []).some(({ emptyDir }) => emptyDir?.sizeLimit && emptyDir.medium),
-  },
 ];
 
 /** One sentence for each thing that the pod asks for and runs without. */
