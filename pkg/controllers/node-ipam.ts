@@ -1,10 +1,14 @@
-/** Gives every node its share of the cluster's pod addresses: the lowest /24 that no other node has. */
+/** Gives every node its share of the cluster's pod addresses: the lowest /22 that no other node has. */
 
 import type { Node } from '../api/generated/types.ts';
 import { type Controller, DONE } from './controller.ts';
 
-/** Prefix length of a node's share, as Kubernetes' and k3s' default for IPv4. */
-const NODE_BITS = 24;
+/** Prefix length of a node's share: 1,021 pods, which is as many as one bridge can have ports (BR_MAX_PORTS). */
+const NODE_BITS = 22;
+/** Of a range too small for that; as Kubernetes' and k3s' default. */
+const SMALL_NODE_BITS = 24;
+/** A range is shared out in large parts when it has so many of them. */
+const LARGE_SHARES_MIN_BITS = 4;
 
 /** An IPv4 range as numbers. */
 interface Range {
@@ -12,16 +16,16 @@ interface Range {
   readonly bits: number;
 }
 
-/** Reads `10.42.0.0/16`. Throws on anything else than an IPv4 range that holds at least one share. */
+/** Reads `10.42.0.0/16`. Throws on anything else than an IPv4 range that holds at least one small share. */
 export function parseClusterCidr(text: string): Range {
   const [address = '', bitsText = ''] = text.split('/');
   const parts = address.split('.').map(Number);
   const bits = Number(bitsText);
   const isAddress =
     parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part < 256);
-  if (!isAddress || !/^\d+$/.test(bitsText) || bits > NODE_BITS) {
+  if (!isAddress || !/^\d+$/.test(bitsText) || bits > SMALL_NODE_BITS) {
     throw new Error(
-      `Invalid cluster CIDR "${text}": an IPv4 range of /${NODE_BITS} or larger is needed`,
+      `Invalid cluster CIDR "${text}": an IPv4 range of /${SMALL_NODE_BITS} or larger is needed`,
     );
   }
   const base = parts.reduce((sum, part) => sum * 256 + part, 0);
@@ -29,15 +33,25 @@ export function parseClusterCidr(text: string): Range {
   return { base: Math.floor(base / size) * size, bits };
 }
 
-/** The lowest share that is not taken; undefined when there is none left. */
-export function freeShare({ base, bits }: Range, taken: ReadonlySet<string>): string | undefined {
-  const size = 2 ** (32 - NODE_BITS);
-  const count = 2 ** (NODE_BITS - bits);
-  for (let i = 0; i < count; i += 1) {
-    const share = `${dotted(base + i * size)}/${NODE_BITS}`;
-    if (!taken.has(share)) return share;
+/** The lowest share that overlaps with none that is taken; undefined when there is none left. */
+export function freeShare(range: Range, taken: ReadonlySet<string>): string | undefined {
+  const isLarge = NODE_BITS - range.bits >= LARGE_SHARES_MIN_BITS;
+  const bits = isLarge ? NODE_BITS : SMALL_NODE_BITS;
+  const size = 2 ** (32 - bits);
+  const others = [...taken].map(boundsOf);
+  for (let i = 0; i < 2 ** (bits - range.bits); i += 1) {
+    const from = range.base + i * size;
+    const isFree = others.every(({ first, end }) => end <= from || first >= from + size);
+    if (isFree) return `${dotted(from)}/${bits}`;
   }
   return undefined;
+}
+
+/** The addresses of a share; a cluster of an earlier version may have shares of another size. */
+function boundsOf(share: string): { readonly first: number; readonly end: number } {
+  const [address = '', bits = ''] = share.split('/');
+  const first = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  return { first, end: first + 2 ** (32 - Number(bits)) };
 }
 
 function dotted(value: number): string {

@@ -5,13 +5,14 @@ import type { Logger } from '../log/log.ts';
 import type { Exit, Runtime } from '../runtime/runtime.ts';
 import type { Clock } from '../wait/clock.ts';
 import { Container } from './container.ts';
+import { ContainerTable } from './container-table.ts';
 import { type ContainerConfig, type ContainerInfo, EngineError, type Resources } from './engine.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { type LogLimits, launchSpec, makeDirectories } from './launch.ts';
 import { planProcess } from './process.ts';
 import { type ContainerRecord, RecordDirectory } from './records.ts';
 import type { Sandboxes } from './sandboxes.ts';
-import { signalNumber } from './signals.ts';
+import { isGone, signalNumber } from './signals.ts';
 import { toResources } from './spec.ts';
 import { waitForExit } from './wait-for-exit.ts';
 
@@ -26,14 +27,13 @@ export interface ContainerParts {
 }
 
 const SIGKILL = 9;
-const GONE = ['ESRCH', 'ENOENT'];
 /** After SIGKILL the kernel needs no longer than this, unless the process hangs in a disk or network mount. */
 const KILL_TIMEOUT_MS = 10_000;
 
 export class Containers {
   readonly #parts: ContainerParts;
   readonly #directory: RecordDirectory<ContainerRecord>;
-  readonly #containers = new Map<string, Container>();
+  readonly #containers = new ContainerTable();
   readonly #queue = new KeyedQueue();
   readonly #closing = new AbortController();
   #stopListening: () => void = () => undefined;
@@ -47,12 +47,12 @@ export class Containers {
   async recover(): Promise<void> {
     const { runtime, images, log } = this.#parts;
     const { records, broken } = await this.#directory.load(log);
-    for (const [id, record] of records) {
-      this.#containers.set(id, new Container(record, images.retain(record.imageId)));
+    for (const record of records.values()) {
+      this.#containers.add(new Container(record, images.retain(record.imageId)));
     }
     this.#stopListening = runtime.onExit((exit) => this.#onExit(exit));
     const states = new Map((await runtime.list()).map((state) => [state.id, state]));
-    for (const container of this.#containers.values()) {
+    for (const container of this.#containers.list()) {
       const state = states.get(container.id);
       if (container.adopt(state, this.#now)) await this.#save(container);
       if (!container.isLive && state !== undefined) {
@@ -84,8 +84,9 @@ export class Containers {
     throw new EngineError('Conflict', `container ${id} does not run: it is ${container.status}`);
   }
 
-  all(): readonly Container[] {
-    return [...this.#containers.values()];
+  /** All, or those of one sandbox. */
+  list(sandboxId?: string): readonly Container[] {
+    return this.#containers.list(sandboxId);
   }
 
   path(id: string): string {
@@ -125,7 +126,7 @@ export class Containers {
         if (error instanceof EngineError) throw error;
         throw new EngineError('Internal', `cannot create container ${config.id}`, error);
       }
-      this.#containers.set(config.id, container);
+      this.#containers.add(container);
       this.#parts.emit(container.info());
       return container.info();
     });
@@ -165,6 +166,7 @@ export class Containers {
     await this.#queue.run(id, async () => undefined);
     const container = this.#containers.get(id);
     if (!container?.isLive) return;
+    // It is told to have ended only once that is on disk, and may not be live before.
     const ended = waitForExit(container, this.#parts.clock, this.#closing.signal);
     try {
       if (graceMs > 0) {
@@ -172,7 +174,7 @@ export class Containers {
         if (container.status === 'paused') await this.setPaused(id, false);
         if (await ended.within(graceMs)) return;
       }
-      await this.kill(id, SIGKILL);
+      if (container.isLive) await this.kill(id, SIGKILL);
       if (await ended.within(KILL_TIMEOUT_MS)) return;
     } finally {
       ended.cancel();
@@ -293,8 +295,4 @@ export class Containers {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
 }

@@ -153,6 +153,7 @@ export interface Engine {
   createSandbox(config: SandboxConfig, signal?: AbortSignal): Promise<SandboxInfo>;
   /** Removes its containers too. Idempotent. */
   removeSandbox(id: string): Promise<void>;
+  getSandbox(id: string): SandboxInfo | undefined;
   listSandboxes(): readonly SandboxInfo[];
   /** Prepares everything but runs nothing. */
   createContainer(config: ContainerConfig, signal?: AbortSignal): Promise<ContainerInfo>;
@@ -167,7 +168,8 @@ export interface Engine {
   /** Of a container that does not run. Idempotent. Its log file stays. */
   removeContainer(id: string): Promise<void>;
   getContainer(id: string): ContainerInfo | undefined;
-  listContainers(): readonly ContainerInfo[];
+  /** All, or those of one sandbox. */
+  listContainers(sandboxId?: string): readonly ContainerInfo[];
   exec(id: string, options: ExecOptions, signal?: AbortSignal): Promise<ExecSession>;
   attach(id: string, options: { readonly hasStdin: boolean }): Promise<Stdio>;
   reopenLog(id: string): Promise<void>;

@@ -105,15 +105,17 @@ class LocalEngine implements Engine {
   async removeSandbox(id: string): Promise<void> {
     const { containers, sandboxes } = this.#parts;
     await sandboxes.remove(id, async () => {
-      const all = containers.all();
-      const own = all.filter(({ record }) => record.config.sandboxId === id);
       await Promise.all(
-        own.map(async (container) => {
+        containers.list(id).map(async (container) => {
           await containers.stop(container.id, 0);
           await containers.remove(container.id, { isForced: true });
         }),
       );
     });
+  }
+
+  getSandbox(id: string): SandboxInfo | undefined {
+    return this.#parts.sandboxes.get(id);
   }
 
   listSandboxes(): readonly SandboxInfo[] {
@@ -157,8 +159,8 @@ class LocalEngine implements Engine {
     return this.#parts.containers.get(id)?.info();
   }
 
-  listContainers(): readonly ContainerInfo[] {
-    return this.#parts.containers.all().map((container) => container.info());
+  listContainers(sandboxId?: string): readonly ContainerInfo[] {
+    return this.#parts.containers.list(sandboxId).map((container) => container.info());
   }
 
   async exec(id: string, options: ExecOptions, signal?: AbortSignal): Promise<ExecSession> {

@@ -86,6 +86,11 @@ export class Sandboxes {
     return this.#parts.network.addressOf(id);
   }
 
+  get(id: string): SandboxInfo | undefined {
+    const entry = this.#entries.get(id);
+    return entry && this.#info(entry);
+  }
+
   list(): readonly SandboxInfo[] {
     return [...this.#entries.values()].map((entry) => this.#info(entry));
   }

@@ -20,3 +20,10 @@ export function signalNumber(signal: string | number): number | undefined {
   const number = (end === 'MIN' ? SIGRTMIN : SIGRTMAX) + (sign === '+' ? 1 : -1) * Number(offset);
   return number >= SIGRTMIN && number <= SIGRTMAX ? number : undefined;
 }
+
+const GONE = ['ESRCH', 'ENOENT'];
+
+/** Whether a signal could not be sent because its process has ended. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
+}

@@ -122,7 +122,8 @@ function readOne(path: string): readonly Read[] {
   }
 }
 
-function decodeText(text: string, source: string): readonly Read[] {
+/** The objects of a YAML or JSON text. Throws a KubectlError that names the source. */
+export function decodeText(text: string, source: string): readonly Read[] {
   const documents = parseAllDocuments(text, {
     version: '1.1',
     merge: true,

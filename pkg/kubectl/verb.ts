@@ -17,6 +17,8 @@ export interface Io {
     readonly rows?: number;
   };
   readonly stderr: Writable;
+  /** Opens a file in an editor (a shell's command line) on the user's terminal; resolves to its exit code. */
+  runEditor?(command: string, file: string): Promise<number>;
 }
 
 /** One run of a verb. */

@@ -8,6 +8,8 @@ import { cordon, uncordon } from './verbs/cordon.ts';
 import { create } from './verbs/create.ts';
 import { deleteVerb } from './verbs/delete.ts';
 import { describe } from './verbs/describe.ts';
+import { drain } from './verbs/drain.ts';
+import { edit } from './verbs/edit.ts';
 import { attach, exec } from './verbs/exec.ts';
 import { expose } from './verbs/expose.ts';
 import { get } from './verbs/get.ts';
@@ -18,6 +20,7 @@ import { portForward } from './verbs/port-forward.ts';
 import { rollout } from './verbs/rollout.ts';
 import { run } from './verbs/run.ts';
 import { scale } from './verbs/scale.ts';
+import { top } from './verbs/top.ts';
 import { wait } from './verbs/wait.ts';
 
 /** `kubectl` itself. */
@@ -43,9 +46,12 @@ export const root: Verb = {
     label,
     annotate,
     patch,
+    edit,
     wait,
     cordon,
     uncordon,
+    drain,
+    top,
     clusterInfo,
     apiResources,
     version,

@@ -5,13 +5,25 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { request } from 'node:https';
 import type { Deployment, Node, Pod } from '../../pkg/api/generated/types.ts';
 import type { Client } from '../../pkg/client/client.ts';
 import { createClient } from '../../pkg/client/create-client.ts';
 import { httpTransport } from '../../pkg/client/http-transport.ts';
 import { loadKubeconfig } from '../../pkg/client/kubeconfig.ts';
+import {
+  cpuSeconds,
+  isRunning,
+  memory,
+  memoryPerPod,
+  noPods,
+  pause,
+  podsRun,
+  processes,
+  pssMb,
+  until,
+} from './measuring.ts';
 import { summarizeProfile } from './profile.ts';
 import { print } from './report.ts';
 
@@ -21,29 +33,9 @@ const SETTLE_MS = 10_000;
 const IDLE_MS = Number(process.env['BENCH_IDLE_MS'] ?? 60_000);
 const LATENCY_PODS = 50;
 const SCALE = 100;
-const TIMEOUT_MS = 60_000;
-/** USER_HZ: the unit of /proc/<pid>/stat's times. Source: proc(5). */
-const TICKS_PER_SECOND = 100;
-
 const PROFILE_DIR = process.env['BENCH_PROFILE'];
 
 const [program = '', ...before] = process.argv.slice(2);
-
-const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
-
-async function until<T>(
-  what: string,
-  check: () => Promise<T | undefined | false>,
-  everyMs = 5,
-): Promise<T> {
-  const deadline = performance.now() + TIMEOUT_MS;
-  while (performance.now() < deadline) {
-    const found = await check().catch(() => undefined);
-    if (found) return found;
-    await pause(everyMs);
-  }
-  throw new Error(`Waited too long for ${what}`);
-}
 
 function answers(): Promise<boolean> {
   return new Promise((resolve) => {
@@ -58,7 +50,6 @@ function answers(): Promise<boolean> {
   });
 }
 
-const isRunning = (pod: Pod) => pod.status?.phase === 'Running';
 const isNodeReady = (node: Node) =>
   node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ??
   false;
@@ -88,57 +79,6 @@ async function timeToRunning(client: Client, name: string): Promise<number> {
     done.abort();
   }
   throw new Error(`The watch of ${name} ended`);
-}
-
-/** The server and agent processes: pid of each. */
-function processes(): { readonly server: number; readonly agent: number } {
-  const pidOf = (role: string) =>
-    Number.parseInt(readFileSync(`/run/mini/${role}.pid`, 'utf8'), 10);
-  return { server: pidOf('server'), agent: pidOf('agent') };
-}
-
-/** Proportional set size: what a process takes, memory that it shares divided by those who share it. */
-function pssMb(pid: number | string): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1]) / 1024;
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/** Memory in MB, by who has it: this host's processes by name, and the kernel of the whole machine. */
-function memory(): ReadonlyMap<string, number> {
-  const totals = new Map<string, number>();
-  const add = (name: string, mb: number) => totals.set(name, (totals.get(name) ?? 0) + mb);
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    if (Number(pid) === process.pid) continue;
-    try {
-      add(readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), pssMb(pid));
-    } catch {
-      // It has ended.
-    }
-  }
-  const machine = readFileSync('/proc/meminfo', 'utf8');
-  for (const name of ['Slab', 'KernelStack', 'PageTables', 'Percpu', 'Shmem'])
-    add(name, Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(machine)?.[1] ?? 0) / 1024);
-  return totals;
-}
-
-/** What each of `count` pods added, in total and by who has it. */
-function memoryPerPod(earlier: ReadonlyMap<string, number>, count: number) {
-  const parts = [...memory()]
-    .map(([name, mb]) => ({ name, kb: ((mb - (earlier.get(name) ?? 0)) * 1024) / count }))
-    .sort((a, b) => b.kb - a.kb);
-  return {
-    mb: parts.reduce((sum, { kb }) => sum + kb, 0) / 1024,
-    text: parts
-      .filter(({ kb }) => Math.abs(kb) >= 5)
-      .map(({ name, kb }) => `${name} ${Math.round(kb)}`)
-      .join(', '),
-  };
 }
 
 function quantile(sorted: readonly number[], share: number): number {
@@ -224,14 +164,6 @@ async function podLatency(client: Client): Promise<void> {
   await noPods(client);
 }
 
-async function noPods(client: Client): Promise<void> {
-  await until(
-    'the pods to go',
-    async () => (await client.list('pods', { namespace: 'default' })).items.length === 0,
-    50,
-  );
-}
-
 async function scaleUp(client: Client): Promise<void> {
   const labels = { app: 'scale' };
   const deployment = {
@@ -254,7 +186,7 @@ async function scaleUp(client: Client): Promise<void> {
   const ref = { namespace: 'default', name: 'scale' };
   const start = performance.now();
   await client.patch('deployments', ref, { spec: { replicas: SCALE } }, { type: 'merge' });
-  await until('all pods', () => allRun(client), 50);
+  await podsRun(client, SCALE);
   const seconds = (performance.now() - start) / 1000;
   const cpu = ((cpuSeconds(server) + cpuSeconds(agent) - cpuEarlier) * 1000) / SCALE;
   const note = `${cpu.toFixed(0)} ms of CPU of server and agent for each pod`;
@@ -280,11 +212,6 @@ async function scaleUp(client: Client): Promise<void> {
   await client.patch('deployments', ref, { spec: { replicas: 0 } }, { type: 'merge' });
   await noPods(client);
   print({ name: `scale ${SCALE} to 0`, value: (performance.now() - stop) / 1000, unit: 's' });
-}
-
-async function allRun(client: Client): Promise<boolean> {
-  const { items } = await client.list<Pod>('pods', { namespace: 'default' });
-  return items.filter(isRunning).length === SCALE;
 }
 
 const { server, client } = await coldStart();

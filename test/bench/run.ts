@@ -11,6 +11,7 @@ import { type Figure, figuresOf, formatFigures, isMissed, load, machineFacts } f
 
 const CLUSTER_TIMEOUT_MS = 10 * 60_000;
 const PROBE = resolve('test/bench/cluster-probe.ts');
+const DENSITY = resolve('test/bench/density-probe.ts');
 const MINI = resolve('dist/mini');
 
 function show(text: string): void {
@@ -35,6 +36,11 @@ async function onHost(work: (host: Host) => Promise<string>): Promise<string> {
 const probeCluster = (host: Host) =>
   // Laid out before, as an installed mini is.
   host.ok([MINI, 'version']).then(() => host.ok([process.execPath, PROBE, MINI], benchOptions()));
+
+const probeDensity = (host: Host) =>
+  host
+    .ok([MINI, 'version'])
+    .then(() => host.ok([process.execPath, DENSITY, MINI], { timeoutMs: CLUSTER_TIMEOUT_MS }));
 
 /** From source: the executable takes no options for Node. */
 function profileCluster(host: Host): Promise<string> {
@@ -63,8 +69,10 @@ const store = section(
 );
 before = load();
 const cluster = section('Cluster of one node', before, await onHost(probeCluster));
+before = load();
+const density = section('Density of one node', before, await onHost(probeDensity));
 
-const missed = [...store, ...cluster].filter(isMissed);
+const missed = [...store, ...cluster, ...density].filter(isMissed);
 if (missed.length === 0) {
   show('All goals are met.');
 } else {

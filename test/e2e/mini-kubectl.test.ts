@@ -36,6 +36,14 @@ spec:
   ports: [{name: http, port: 80, targetPort: 8080}]
 `;
 
+const LONE = `apiVersion: v1
+kind: Pod
+metadata: {name: lone, labels: {run: lone}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: c, image: "${BUSYBOX}", command: [sleep, "1000"]}]
+`;
+
 /** What both must print alike, with the same exit code; their ages come from the server's clock. */
 const SAME = [
   'get nodes -o yaml',
@@ -134,9 +142,47 @@ suite('mini kubectl', ({ test, cleanup }) => {
       assert.match(ran.stdout, 'pod "job" deleted from default namespace');
       assert.is((await mini(['get', 'pod', 'job'])).code, 1);
 
-      const refused = await mini(['edit', 'deploy', 'web']);
-      assert.is(refused.code, 1);
-      assert.match(refused.stderr, 'use the real kubectl');
+      const edit = (script: string) =>
+        host.run([MINI, 'kubectl', 'edit', 'deploy', 'web'], { env: { KUBE_EDITOR: script } });
+      assert.is(
+        (await edit("sed -i 's/replicas: 1/replicas: 2/'")).stdout,
+        'deployment.apps/web edited\n',
+      );
+      assert.is(await ok(['get', 'deploy', 'web', '-o', 'jsonpath={.spec.replicas}']), '2');
+      assert.match((await edit('true')).stderr, 'Edit cancelled, no changes made.');
+      const invalid = await edit("sed -i 's/replicas: 2/replicas: -1/'");
+      assert.match(invalid.stderr, 'no valid changes were saved');
+      assert.is(invalid.code, 1);
+
+      const budget = ['create', 'poddisruptionbudget', 'all', '--selector=app=web'];
+      await cluster.kubectl(...budget, '--min-available=2');
+      await ok(['rollout', 'status', 'deploy/web', '--timeout=60s']);
+      await ok(apply, LONE);
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/lone', '--timeout=60s');
+      await cluster.until('metrics', async () =>
+        /lone +\d+m +\d+Mi/.test(await ok(['top', 'pod'])),
+      );
+      const shape = ({ stdout }: Output) => stdout.replace(/\d+/g, 'N').replace(/ +/g, ' ');
+      for (const args of [
+        ['top', 'pod', '-A', '--sort-by=memory'],
+        ['top', 'pod', '--containers', '-l', 'app=web'],
+        ['top', 'node'],
+      ])
+        assert.is(shape(await mini(args)), shape(await cluster.try(args)), args.join(' '));
+      const drain = ['drain', 'one'];
+      await ok(['cordon', 'one']);
+      for (const args of [
+        drain,
+        [...drain, '--dry-run=client', '--force', '--pod-selector=run=lone'],
+      ])
+        assert.equal(await mini(args), await cluster.try(args), args.join(' '));
+      const held = await mini([...drain, '--force', '--timeout=1s']);
+      assert.is(held.code, 1);
+      assert.match(held.stderr, 'There are pending nodes to be drained:\n one\n');
+      await cluster.kubectl('delete', 'pdb', 'all');
+      assert.match(await ok([...drain, '--force']), /pod\/web-\S+ evicted\nnode\/one drained\n$/s);
+      assert.is(await ok(['uncordon', 'one']), 'node/one uncordoned\n');
+
       await host.ok(['ln', '-s', MINI, `${host.dir}/kubectl`]);
       assert.is(await host.ok([`${host.dir}/kubectl`, 'get', 'nodes', '-o', 'name']), 'node/one\n');
       assert.match(await ok(['delete', '-f', '-'], MANIFEST), 'deployment.apps "web" deleted');

@@ -196,7 +196,7 @@ suite('controllers of the cluster', ({ test, cleanup }) => {
       return items.flatMap(({ spec }) => spec?.podCIDR ?? []).sort();
     };
     await eventually(async () => (await cidrs()).length === 3);
-    assert.equal(await cidrs(), ['10.42.0.0/24', '10.42.1.0/24', '10.42.2.0/24']);
+    assert.equal(await cidrs(), ['10.42.0.0/22', '10.42.4.0/22', '10.42.8.0/22']);
   });
 
   test('a silent node is marked, and its pods are replaced elsewhere', async () => {

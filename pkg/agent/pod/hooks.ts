@@ -70,9 +70,7 @@ async function runHook(
     await sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs), signal, context.clock);
     return undefined;
   }
-  const sandbox = context.engine
-    .listSandboxes()
-    .find((one) => one.id === sandboxId(pod.metadata.uid));
+  const sandbox = context.engine.getSandbox(sandboxId(pod.metadata.uid));
   const host = (pod.spec.hostNetwork ? context.node.hostIps[0] : sandbox?.ip) ?? '127.0.0.1';
   const target = { engine: context.engine, containerId: id, container, host, signal };
   if (handler.httpGet) return runHttpHook(target, handler.httpGet, timeoutMs);

@@ -10,9 +10,7 @@ const GRACE_MS = 1000;
 export async function removeOrphan(context: NodeContext, uid: string): Promise<void> {
   const { engine, volumes, paths, cgroupRoot } = context;
   const id = sandboxId(uid);
-  const running = engine
-    .listContainers()
-    .filter((one) => one.sandboxId === id && one.status !== 'exited');
+  const running = engine.listContainers(id).filter((one) => one.status !== 'exited');
   await Promise.all(running.map((one) => engine.stopContainer(one.id, GRACE_MS)));
   if (engine.listSandboxes().some(({ labels }) => labels[POD_UID] === uid))
     await engine.removeSandbox(id);

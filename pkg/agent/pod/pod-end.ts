@@ -130,8 +130,8 @@ export class PodEnd {
     const { engine, paths } = this.#context;
     const id = sandboxId(pod.metadata.uid);
     const runs = engine
-      .listContainers()
-      .filter((info) => info.sandboxId === id && info.labels[CONTAINER_NAME] === name)
+      .listContainers(id)
+      .filter((info) => info.labels[CONTAINER_NAME] === name)
       .sort((a, b) => Number(b.labels[ATTEMPT]) - Number(a.labels[ATTEMPT]));
     const old = runs
       .slice(KEPT_RUNS + 1)

@@ -152,10 +152,9 @@ export class Pods implements StaticRunner {
 
   /** Whether nothing of the pod runs any more. */
   isCleanedUp(uid: string): boolean {
-    const id = sandboxId(uid);
-    return !this.#context.engine
-      .listContainers()
-      .some(({ sandboxId: own, status }) => own === id && status !== 'exited');
+    return this.#context.engine
+      .listContainers(sandboxId(uid))
+      .every(({ status }) => status === 'exited');
   }
 
   /** Removes sandboxes and directories of pods without a worker; to be called once the first list is here. */

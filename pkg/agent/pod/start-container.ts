@@ -189,11 +189,8 @@ function targetOf({ engine }: NodeContext, { pod, container, sandbox }: StartReq
   const target = ephemeral?.targetContainerName;
   if (!target) return undefined;
   const found = engine
-    .listContainers()
-    .filter(
-      ({ sandboxId, labels }) => sandboxId === sandbox.id && labels[CONTAINER_NAME] === target,
-    )
-    .find(({ status }) => status === 'running');
+    .listContainers(sandbox.id)
+    .find(({ status, labels }) => status === 'running' && labels[CONTAINER_NAME] === target);
   if (!found) throw new ConfigError(`unable to find target container ${target}`);
   return found.id;
 }

@@ -255,9 +255,9 @@ export class PodWorker {
   #view(): PodView {
     const { engine } = this.#context;
     const id = sandboxId(this.#uid);
-    const containers = engine.listContainers().filter((one) => one.sandboxId === id);
+    const containers = engine.listContainers(id);
     this.#hints.collect(this.#writer.pod, containers);
-    const sandbox = engine.listSandboxes().find((one) => one.id === id);
+    const sandbox = engine.getSandbox(id);
     return viewOf(sandbox, containers, this.#hints);
   }
 

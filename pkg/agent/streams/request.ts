@@ -52,8 +52,8 @@ export function containerOf(pod: Pod, { segments, query }: NodeRequest): string 
 export function runOf(engine: Engine, pod: Pod, name: string): ContainerInfo | undefined {
   const id = sandboxId(pod.metadata.uid);
   return engine
-    .listContainers()
-    .filter((info) => info.sandboxId === id && info.labels[CONTAINER_NAME] === name)
+    .listContainers(id)
+    .filter((info) => info.labels[CONTAINER_NAME] === name)
     .sort((a, b) => Number(b.labels[ATTEMPT]) - Number(a.labels[ATTEMPT]))[0];
 }
 

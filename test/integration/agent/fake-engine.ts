@@ -152,6 +152,7 @@ export function createFakeEngine(): FakeEngine {
       }
       sandboxes.delete(id);
     },
+    getSandbox: (id) => sandboxes.get(id),
     listSandboxes: () => [...sandboxes.values()],
     async createContainer(config) {
       if (!sandboxes.has(config.sandboxId)) throw new EngineError('NotFound', 'no sandbox');
@@ -204,7 +205,10 @@ export function createFakeEngine(): FakeEngine {
       containers.delete(id);
     },
     getContainer: (id) => containers.get(id),
-    listContainers: () => [...containers.values()],
+    listContainers: (sandboxId) =>
+      [...containers.values()].filter(
+        (one) => sandboxId === undefined || one.sandboxId === sandboxId,
+      ),
     async exec(id, options) {
       if (need(id).status !== 'running') throw new EngineError('Conflict', 'not running');
       const { fake, session } = createSession(options);

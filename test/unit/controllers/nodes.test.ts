@@ -109,8 +109,12 @@ suite('nodes', ({ test }) => {
 
   test('shares of the cluster range are given lowest first', () => {
     const range = parseClusterCidr('10.42.0.0/16');
-    assert.is(freeShare(range, new Set()), '10.42.0.0/24');
-    assert.is(freeShare(range, new Set(['10.42.0.0/24', '10.42.2.0/24'])), '10.42.1.0/24');
+    assert.is(freeShare(range, new Set()), '10.42.0.0/22');
+    assert.is(freeShare(range, new Set(['10.42.0.0/22', '10.42.8.0/22'])), '10.42.4.0/22');
+    // Shares of an earlier version.
+    assert.is(freeShare(range, new Set(['10.42.0.0/24', '10.42.5.0/24'])), '10.42.8.0/22');
+    const all = Array.from({ length: 64 }, (_, i) => `10.42.${i * 4}.0/22`);
+    assert.is(freeShare(range, new Set(all)), undefined);
     const small = parseClusterCidr('192.168.4.77/23');
     assert.is(freeShare(small, new Set(['192.168.4.0/24'])), '192.168.5.0/24');
     assert.is(freeShare(small, new Set(['192.168.4.0/24', '192.168.5.0/24'])), undefined);

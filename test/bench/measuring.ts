@@ -1,0 +1,99 @@
+/** What the probes measure with: waiting, processor time, memory by who has it. Read from inside a test host. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Pod } from '../../pkg/api/generated/types.ts';
+import type { Client } from '../../pkg/client/client.ts';
+
+const TIMEOUT_MS = 120_000;
+/** USER_HZ: the unit of /proc/<pid>/stat's times. Source: proc(5). */
+const TICKS_PER_SECOND = 100;
+
+export const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
+
+export async function until<T>(
+  what: string,
+  check: () => Promise<T | undefined | false>,
+  everyMs = 5,
+): Promise<T> {
+  const deadline = performance.now() + TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const found = await check().catch(() => undefined);
+    if (found) return found;
+    await pause(everyMs);
+  }
+  throw new Error(`Waited too long for ${what}`);
+}
+
+/** The server and agent processes: pid of each. */
+export function processes(): { readonly server: number; readonly agent: number } {
+  const pidOf = (role: string) =>
+    Number.parseInt(readFileSync(`/run/mini/${role}.pid`, 'utf8'), 10);
+  return { server: pidOf('server'), agent: pidOf('agent') };
+}
+
+/** Proportional set size: what a process takes, memory that it shares divided by those who share it. */
+export function pssMb(pid: number | string): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1]) / 1024;
+}
+
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Memory in MB, by who has it: this host's processes by name, and the kernel of the whole machine. */
+export function memory(): ReadonlyMap<string, number> {
+  const totals = new Map<string, number>();
+  const add = (name: string, mb: number) => totals.set(name, (totals.get(name) ?? 0) + mb);
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    if (Number(pid) === process.pid) continue;
+    try {
+      add(readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), pssMb(pid));
+    } catch {
+      // It has ended.
+    }
+  }
+  const machine = readFileSync('/proc/meminfo', 'utf8');
+  for (const name of ['Slab', 'KernelStack', 'PageTables', 'Percpu', 'Shmem'])
+    add(name, Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(machine)?.[1] ?? 0) / 1024);
+  return totals;
+}
+
+/** What each of `count` pods added, in total and by who has it. */
+export function memoryPerPod(earlier: ReadonlyMap<string, number>, count: number) {
+  const parts = [...memory()]
+    .map(([name, mb]) => ({ name, kb: ((mb - (earlier.get(name) ?? 0)) * 1024) / count }))
+    .sort((a, b) => b.kb - a.kb);
+  return {
+    mb: parts.reduce((sum, { kb }) => sum + kb, 0) / 1024,
+    text: parts
+      .filter(({ kb }) => Math.abs(kb) >= 5)
+      .map(({ name, kb }) => `${name} ${Math.round(kb)}`)
+      .join(', '),
+  };
+}
+
+export const isRunning = (pod: Pod) => pod.status?.phase === 'Running';
+
+/** Resolves once no pod is left. */
+export async function noPods(client: Client): Promise<void> {
+  await until(
+    'the pods to go',
+    async () => (await client.list('pods', { namespace: 'default' })).items.length === 0,
+    50,
+  );
+}
+
+/** Resolves once so many pods run. */
+export async function podsRun(client: Client, count: number): Promise<void> {
+  await until(
+    `${count} pods`,
+    async () => {
+      const { items } = await client.list<Pod>('pods', { namespace: 'default' });
+      return items.filter(isRunning).length === count;
+    },
+    100,
+  );
+}
