@@ -180,6 +180,8 @@ function removeCgroups(name: string): void {
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(CGROUPS, entry.name, name));
   for (const path of [join(CGROUPS, name), ...controllers]) {
-    if (existsSync(path)) rmdirSync(path);
+    // The agent keeps these two for its next start; anything in them is a leak.
+    for (const kept of [join(path, 'burstable'), join(path, 'besteffort'), path])
+      if (existsSync(kept)) rmdirSync(kept);
   }
 }
