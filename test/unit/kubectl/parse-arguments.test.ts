@@ -48,8 +48,8 @@ suite('kubectl arguments', ({ test }) => {
     ['get pods -n', /flag needs an argument: 'n' in -n/],
     ['scale deploy/x --replicas=many', /invalid argument "many" for "--replicas"/],
     ['delete pod a --cascade=no', /Must be one of: "background", "foreground", "orphan"/],
-    ['edit pod a', /mini kubectl has no "edit"; use the real kubectl/],
-    ['top nodes', /mini kubectl has no "top"/],
+    ['replace -f a', /mini kubectl has no "replace"; use the real kubectl/],
+    ['top things', /mini kubectl has no "top things"/],
     ['rollout nope', /mini kubectl has no "rollout nope"/],
   ];
   for (const [text, message] of wrong) {
