@@ -82,6 +82,11 @@ export function isKubeletArgOf(name: string): Check {
   return (value) => isKubeletArg(`${name}=${value}`)?.replace(`${name}: `, '');
 }
 
+export const isPriorityPeriod: Check = (value) =>
+  /^-?\d{1,10}=\d{1,6}$/.test(value)
+    ? undefined
+    : 'it must be a priority and seconds, such as 1000=60';
+
 export const isLabel: Check = (value) => {
   const at = value.indexOf('=');
   return at > 0 && isLabelKey(value.slice(0, at)) && LABEL_VALUE.test(value.slice(at + 1))

@@ -7,9 +7,11 @@ import {
   type NodeLimits,
   parseKubeletArgs,
 } from '../pkg/agent/node/kubelet-args.ts';
+import { type ShutdownGroup, twoGroups } from '../pkg/agent/node/shutdown.ts';
 import type { Taint } from '../pkg/api/generated/types.ts';
 import { readIfPresent } from '../pkg/pki/file.ts';
 import { type Flags, UsageError, UserError } from './command.ts';
+import { durationMs } from './durations.ts';
 import { defaultNodeIp } from './node-defaults.ts';
 
 export interface NodeSettings {
@@ -36,6 +38,30 @@ export function readNodeSettings(flags: Flags): NodeSettings {
     podManifestPath: manifestPath(flags),
     limits: readLimits(flags),
   };
+}
+
+/**
+ * In which order pods end when the host goes down; none = they do not. Throws a UsageError on settings that contradict
+ * each other.
+ */
+export function shutdownGroups(flags: Flags): readonly ShutdownGroup[] {
+  const pairs = flags.list('shutdown-grace-period-by-pod-priority');
+  const seconds = (name: string) => (durationMs(flags.text(name)) ?? 0) / 1000;
+  const graceSeconds = seconds('shutdown-grace-period');
+  const criticalSeconds = seconds('shutdown-grace-period-critical-pods');
+  if (pairs.length > 0 && graceSeconds > 0)
+    throw new UsageError(
+      '--shutdown-grace-period-by-pod-priority and --shutdown-grace-period exclude each other: give one of them',
+    );
+  if (criticalSeconds > graceSeconds)
+    throw new UsageError(
+      '--shutdown-grace-period-critical-pods is a part of --shutdown-grace-period: it must not be longer',
+    );
+  if (graceSeconds > 0) return twoGroups(graceSeconds, criticalSeconds);
+  return pairs.map((pair) => {
+    const [priority = '', period = ''] = pair.split('=');
+    return { priority: Number(priority), graceSeconds: Number(period) };
+  });
 }
 
 /** Directory of the manifests of static pods. */

@@ -25,7 +25,7 @@ import { nodeFindings, requireHost } from './checks/host.ts';
 import { type Flags, UsageError, UserError } from './command.ts';
 import { importHello } from './hello-image.ts';
 import { defaultNodeName } from './node-defaults.ts';
-import { manifestPath, readNodeSettings, readToken } from './node-settings.ts';
+import { manifestPath, readNodeSettings, readToken, shutdownGroups } from './node-settings.ts';
 import { claim } from './pid-file.ts';
 import { type Shutdown, shutdownSignal } from './shutdown.ts';
 
@@ -135,6 +135,8 @@ async function runNode(run: NodeRun): Promise<void> {
     signal,
   });
   agent.resolve(started);
+  const groups = shutdownGroups(flags);
+  if (groups.length > 0) stopping.beforeTerm(() => started.shutDown(groups));
   void credentials.keepRenewed();
   log.info('Node runs', { node: nodeName, ms: Math.round(performance.now()) });
   await stopping.asked;

@@ -58,7 +58,8 @@ async function removeNetwork(runtime: Runtime, bridge: string, log: Logger): Pro
 async function stop(runDir: string, role: Role): Promise<boolean> {
   const running = readPidFile(runDir, role);
   if (!running) return false;
-  process.kill(running.pid, 'SIGTERM');
+  // SIGTERM may mean that the host goes down, for which pods are given time.
+  process.kill(running.pid, 'SIGINT');
   const deadlineMs = Date.now() + STOP_TIMEOUT_MS;
   while (running.isAlive() && Date.now() < deadlineMs) await sleep(POLL_MS);
   if (running.isAlive()) process.kill(running.pid, 'SIGKILL');

@@ -20,7 +20,7 @@ import {
   openStore,
   startControlPlane,
 } from './control-plane.ts';
-import { readToken } from './node-settings.ts';
+import { readToken, shutdownGroups } from './node-settings.ts';
 import { claim } from './pid-file.ts';
 import { readSettings, type Settings } from './server-settings.ts';
 import { shutdownSignal } from './shutdown.ts';
@@ -51,6 +51,7 @@ export async function runServer(flags: Flags): Promise<number> {
         log,
         signal,
       });
+  if (agent && shutdownGroups(flags).length > 0) stopping.beforeTerm(() => agent.shutDown());
   try {
     const { controlPlane, token } = await serve({ flags, settings, assets, log, signal });
     answering.resolve(token);

@@ -3,6 +3,7 @@
 import { KUBELET_ARGS } from '../pkg/agent/node/kubelet-args.ts';
 import { DEFAULT_CONFIG } from './add-command.ts';
 import { type Flag, splitList } from './command.ts';
+import { isDuration } from './durations.ts';
 import {
   isAbsolutePath,
   isAddress,
@@ -18,6 +19,7 @@ import {
   isNameOrAddress,
   isNodeName,
   isPort,
+  isPriorityPeriod,
   isTaint,
   isToken,
 } from './flag-checks.ts';
@@ -153,6 +155,30 @@ export const NODE_FLAGS: readonly Flag[] = [
     isList: true,
     hasCommas: true,
     check: isKubeletArg,
+    group: NODE,
+  },
+  {
+    name: 'shutdown-grace-period',
+    value: 'duration',
+    help: 'SIGTERM means that the host goes down: pods are ended first, within this time; 0 = they go on',
+    default: '0',
+    check: isDuration,
+    group: NODE,
+  },
+  {
+    name: 'shutdown-grace-period-critical-pods',
+    value: 'duration',
+    help: 'the last part of it, for critical pods',
+    default: '0',
+    check: isDuration,
+    group: NODE,
+  },
+  {
+    name: 'shutdown-grace-period-by-pod-priority',
+    value: 'priority=seconds',
+    help: 'instead of these two: time for pods of this priority and above',
+    isList: true,
+    check: isPriorityPeriod,
     group: NODE,
   },
 ];

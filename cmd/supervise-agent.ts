@@ -26,6 +26,8 @@ export interface SuperviseOptions {
 export interface SupervisedAgent {
   /** Resolves after the signal aborted, when the agent has ended. */
   readonly stopped: Promise<void>;
+  /** The host goes down: resolves when the agent has ended its pods and itself. It is not started again. */
+  shutDown(): Promise<void>;
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000 };
@@ -36,16 +38,31 @@ const STOP_TIMEOUT_MS = 10_000;
 
 /** Starts the agent and keeps it running until the signal aborts. */
 export function superviseAgent(options: SuperviseOptions): SupervisedAgent {
-  return { stopped: supervise(options) };
+  const running: Running = { child: undefined, isLast: false };
+  const stopped = supervise(options, running);
+  return {
+    stopped,
+    async shutDown() {
+      running.isLast = true;
+      running.child?.kill('SIGTERM');
+      await stopped;
+    },
+  };
 }
 
-async function supervise(options: SuperviseOptions): Promise<void> {
+interface Running {
+  child: ChildProcess | undefined;
+  /** It is not started again. */
+  isLast: boolean;
+}
+
+async function supervise(options: SuperviseOptions, running: Running): Promise<void> {
   const { log, signal } = options;
   const backoff = new Backoff(BACKOFF);
-  while (!signal.aborted) {
+  while (!signal.aborted && !running.isLast) {
     const startedMs = Date.now();
-    const code = await runOnce(options);
-    if (signal.aborted) return;
+    const code = await runOnce(options, running);
+    if (signal.aborted || running.isLast) return;
     log.warn('Agent ended; starting it again', { code });
     if (Date.now() - startedMs > STABLE_MS) backoff.reset();
     await new Promise<void>((resolve) => {
@@ -58,13 +75,14 @@ async function supervise(options: SuperviseOptions): Promise<void> {
   }
 }
 
-function runOnce(options: SuperviseOptions): Promise<number | string> {
+function runOnce(options: SuperviseOptions, running: Running): Promise<number | string> {
   const { signal, log } = options;
   const [program, ...before] = findAssets().self;
   const child = spawn(program, [...before, 'agent', ...agentArguments(options)], {
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, MINI_LIFELINE: '1' },
   });
+  running.child = child;
   child.stdin.on('error', (error) => log.debug('The agent ended before it was told', { error }));
   // A server that cannot start stops its agent by the signal.
   options.token.then((token) => child.stdin.write(`${token}\n`)).catch(() => undefined);
@@ -83,7 +101,7 @@ function runOnce(options: SuperviseOptions): Promise<number | string> {
 }
 
 function stop(child: ChildProcess): void {
-  child.kill('SIGTERM');
+  child.kill('SIGINT');
   const cancel = systemClock.after(STOP_TIMEOUT_MS, () => child.kill('SIGKILL'));
   child.once('exit', cancel);
 }

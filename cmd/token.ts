@@ -6,15 +6,10 @@ import { newBootstrapSecret } from '../pkg/apiserver/auth/bootstrap-tokens.ts';
 import { caHash, formatToken } from '../pkg/pki/token.ts';
 import { type Cluster, KUBECONFIG_FLAG, withCluster } from './cluster.ts';
 import { type Command, type Flags, UserError } from './command.ts';
+import { durationMs, isDuration } from './durations.ts';
 
 const NAMESPACE = 'kube-system';
 const PREFIX = 'bootstrap-token-';
-const UNITS_MS: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 
 export const tokenCommand: Command = {
   name: 'token',
@@ -104,17 +99,4 @@ async function remove({ client }: Cluster, ids: readonly string[]): Promise<numb
     process.stdout.write(`Deleted token ${id}\n`);
   }
   return 0;
-}
-
-function isDuration(text: string): string | undefined {
-  return durationMs(text) === undefined
-    ? 'it must be a number with s, m, h or d, such as 24h, or 0'
-    : undefined;
-}
-
-function durationMs(text: string): number | undefined {
-  if (text === '0') return 0;
-  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const unitMs = UNITS_MS[unit];
-  return unitMs === undefined ? undefined : Number(count) * unitMs;
 }

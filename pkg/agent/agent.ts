@@ -127,7 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   useKnownCidr(options, setPodCidr);
   const { images } = engine;
   const { pressure } = resources;
-  const parts = { client, images, host, clock, log, pressure, setPodCidr };
+  const parts = { client, images, host, clock, log, events, pressure, setPodCidr };
   const registration = new Registration({ ...parts, options: node });
   const onPressure = () => registration.report();
   const { sensors } = options;

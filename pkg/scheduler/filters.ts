@@ -4,13 +4,13 @@
  */
 
 import type { Taint } from '../api/generated/types.ts';
-import { matchesNode } from './node-affinity.ts';
+import { matchesNode } from '../api/node-affinity.ts';
+import { tolerates, untolerated } from '../api/tolerations.ts';
 import type { NodeInfo } from './node-table.ts';
 import { type Affinities, affinityReason, antiAffinityReason } from './pod-affinity.ts';
 import { collides, type PodInfo } from './pod-info.ts';
 import { PODS, type ResourceNames } from './resources.ts';
 import { type Spread, spreadReason } from './spread.ts';
-import { tolerates, untolerated } from './tolerations.ts';
 import { rivalReason, type VolumeNeeds, volumeReason } from './volumes.ts';
 
 /** A pod to be placed, with what was counted for it. */

@@ -1,12 +1,12 @@
 /** The table of scores: how well a node that passed would suit a pod. Each gives 0 to 100, weighted as in Kubernetes. */
 
+import { preferenceOf } from '../api/node-affinity.ts';
+import { tolerates } from '../api/tolerations.ts';
 import type { Pending } from './filters.ts';
-import { preferenceOf } from './node-affinity.ts';
 import type { NodeInfo } from './node-table.ts';
 import { attraction } from './pod-affinity.ts';
 import { CPU, MEMORY } from './resources.ts';
 import { crowding } from './spread.ts';
-import { tolerates } from './tolerations.ts';
 
 interface Score {
   readonly name: string;

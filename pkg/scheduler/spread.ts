@@ -1,11 +1,11 @@
 /** Topology spread constraints: how many matching pods each domain has, counted once per pod to be placed. */
 
 import type { TopologySpreadConstraint } from '../api/generated/types.ts';
+import { matchesNode } from '../api/node-affinity.ts';
 import { matchesLabels, type Selector, selectorOf } from '../api/selectors.ts';
-import { matchesNode } from './node-affinity.ts';
+import { untolerated } from '../api/tolerations.ts';
 import type { NodeInfo } from './node-table.ts';
 import type { PodInfo } from './pod-info.ts';
-import { untolerated } from './tolerations.ts';
 
 /** One constraint with its counts. */
 export interface Spread {

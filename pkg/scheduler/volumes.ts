@@ -23,7 +23,7 @@ import {
   SELECTED_NODE,
 } from '../api/volume-binding.ts';
 import type { Cache } from '../client/client.ts';
-import { matchesSelector } from './node-affinity.ts';
+import { matchesSelector } from '../api/node-affinity.ts';
 import type { NodeInfo } from './node-table.ts';
 
 export interface VolumeNeeds {

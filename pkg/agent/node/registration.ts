@@ -11,9 +11,12 @@ import type { Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import { type Clock, sleep } from '../../wait/clock.ts';
 import type { Pressure } from '../eviction/thresholds.ts';
+import type { EventDetails, NodeEvents } from '../events.ts';
 import { ObjectWatch } from '../object-watch.ts';
 import type { HostInfo } from './host.ts';
+import { nodeEvents, schedulingEvent, startingEvent } from './node-events.ts';
 import { type NodeOptions, newNode, nodeLabels, nodeStatus } from './node-object.ts';
+import { nodeReference } from './node-reference.ts';
 
 const LEASE_NAMESPACE = 'kube-node-lease';
 const LEASE_SECONDS = 40;
@@ -30,6 +33,7 @@ export interface RegistrationOptions {
   readonly host: HostInfo;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly events: NodeEvents;
   /** What the node runs short of. */
   pressure(): Pressure;
   /** Called with the pod CIDR once the server has assigned it; the node is Ready when it resolves. */
@@ -42,6 +46,9 @@ export class Registration {
   readonly #work: Promise<unknown>;
   #watch: ObjectWatch<Node> | undefined;
   #lease: Lease | undefined;
+  /** As this agent wrote or saw it last. */
+  #written: Node | undefined;
+  #seen: Node | undefined;
   #notReady: string | undefined = 'waiting for the pod network';
   #wakeReport: () => void = () => undefined;
 
@@ -63,6 +70,7 @@ export class Registration {
 
   async #register(): Promise<void> {
     const { signal } = this.#controller;
+    this.#tell(startingEvent());
     const node = await this.#retry('register the node', () => this.#createOrTake());
     if (!node || signal.aborted) return;
     let configured: Promise<void> | undefined;
@@ -83,6 +91,9 @@ export class Registration {
         if (!current) void this.#retry('register the node again', () => this.#createOrTake());
         else {
           void configureOnce(current);
+          const event = schedulingEvent(this.#seen, current);
+          if (event) this.#tell(event);
+          this.#seen = current;
           // A node that was cut off was taken for dead: it says at once that it is not.
           if (isTakenForDead(current)) this.#wakeReport();
         }
@@ -152,13 +163,21 @@ export class Registration {
     let base = old;
     for (let tries = 0; ; tries += 1) {
       try {
-        return await client.updateStatus<Node>('nodes', { ...base, status }, signal);
+        const node = await client.updateStatus<Node>('nodes', { ...base, status }, signal);
+        for (const event of nodeEvents(this.#written, base, node)) this.#tell(event);
+        this.#written = node;
+        return node;
       } catch (error) {
         // The server writes to the Node as well, most of all while it is new.
         if (!isReason(error, 'Conflict') || tries >= MAX_CONFLICTS) throw error;
         base = await client.get<Node>('nodes', { name: options.nodeName }, signal);
       }
     }
+  }
+
+  #tell(details: EventDetails): void {
+    const { events, options } = this.#options;
+    events.record(nodeReference(options.nodeName), details);
   }
 
   async #renew(): Promise<void> {

@@ -9,6 +9,7 @@ import { describe, type Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { NodeEvents } from '../events.ts';
+import { nodeReference } from '../node/node-reference.ts';
 import { CONFIG_MIRROR, mirroredUid } from './annotations.ts';
 import { ManifestDir } from './manifest-dir.ts';
 
@@ -100,9 +101,11 @@ export class StaticPods {
 
   #tell(message: string): void {
     const { nodeName, events } = this.#options;
-    const metadata = { name: nodeName, uid: nodeName, resourceVersion: '', creationTimestamp: '' };
-    const node = { apiVersion: 'v1', kind: 'Node', metadata };
-    events.record(node, { type: 'Warning', reason: 'InvalidStaticPod', message });
+    events.record(nodeReference(nodeName), {
+      type: 'Warning',
+      reason: 'InvalidStaticPod',
+      message,
+    });
   }
 
   /** Looks at file, pod and mirror of one name, and does the next thing; whatever comes of it calls this again. */

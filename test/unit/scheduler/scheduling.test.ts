@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import type { Node, Pod, PodSpec, Taint, Toleration } from '../../../pkg/api/generated/types.ts';
-import { matchesTerm } from '../../../pkg/scheduler/node-affinity.ts';
+import { matchesTerm } from '../../../pkg/api/node-affinity.ts';
+import { tolerates, untolerated } from '../../../pkg/api/tolerations.ts';
 import { NodeTable } from '../../../pkg/scheduler/node-table.ts';
 import { explain } from '../../../pkg/scheduler/place.ts';
 import { collides } from '../../../pkg/scheduler/pod-info.ts';
 import { SchedulingQueue } from '../../../pkg/scheduler/queue.ts';
 import { ResourceNames, requestsOf } from '../../../pkg/scheduler/resources.ts';
-import { tolerates, untolerated } from '../../../pkg/scheduler/tolerations.ts';
 import { suite } from '../../harness/suite.ts';
 
 const AT = '2026-01-01T00:00:00Z';

@@ -1,6 +1,6 @@
 /** Taints of nodes against tolerations of pods. */
 
-import type { Taint, Toleration } from '../api/generated/types.ts';
+import type { Taint, Toleration } from './generated/types.ts';
 
 /** Whether one of the tolerations tolerates the taint. */
 export function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {

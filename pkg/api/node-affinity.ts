@@ -6,7 +6,7 @@ import type {
   NodeSelectorRequirement,
   NodeSelectorTerm,
   Pod,
-} from '../api/generated/types.ts';
+} from './generated/types.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
