@@ -23,11 +23,14 @@ import { nodeReference } from './node/node-reference.ts';
 import { openNodeResources } from './node/node-resources.ts';
 import { Registration } from './node/registration.ts';
 import { allocatableOf, podsCgroup } from './node/reservations.ts';
+import type { ShutdownGroup } from './node/shutdown.ts';
 import { createNodeApi } from './node-api.ts';
 import type { NodeContext } from './node-context.ts';
+import { shutDown } from './node-shutdown.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { orAborted } from './or-aborted.ts';
 import type { Paths } from './paths.ts';
+import { Admission } from './pod/admission.ts';
 import { Pods } from './pod/pods.ts';
 import { References } from './references.ts';
 import { StaticPods } from './static/static-pods.ts';
@@ -86,6 +89,8 @@ export interface Agent {
   serveStream(stream: Duplex): void;
   /** Resolves once the pods that were there at start are looked after. */
   readonly synced: Promise<void>;
+  /** The host goes down: takes no more pods and ends those there are, in this order. Never rejects. */
+  shutDown(groups: readonly ShutdownGroup[]): Promise<void>;
   /** Stops looking after the node; its containers go on. */
   close(): Promise<void>;
 }
@@ -107,6 +112,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const cgroupRoot = options.cgroupRoot ?? DEFAULT_CGROUP_ROOT;
   const cgroups = { engine, clock, log, cgroupRoot, whole: podsCgroup(node.limits, host) };
   const resources = await openNodeResources(() => context, cgroups);
+  const allocatable = allocatableOf(node.limits, host);
+  const admission = new Admission({ allocatable, node: () => registration.node });
   const context = await makeContext(options, {
     events,
     references,
@@ -118,15 +125,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     allocatedPods: () => pods.allocated(),
     memoryUsage: options.sensors?.memoryUsage ?? workingSet,
     cgroupRoot,
-    node: { hostIps: options.nodeIps, allocatable: allocatableOf(node.limits, host) },
+    node: { hostIps: options.nodeIps, allocatable },
+    admission,
   });
   const pods = new Pods(context);
   const statics = staticPods(options, { events, pods });
   const setPodCidr = (cidr: string) =>
     makeNetworkReady(options, { events, degraded, ready: () => network.resolve() }, cidr);
   useKnownCidr(options, setPodCidr);
-  const { images } = engine;
-  const { pressure } = resources;
+  const [{ images }, { pressure }] = [engine, resources];
   const parts = { client, images, host, clock, log, events, pressure, setPodCidr };
   const registration = new Registration({ ...parts, options: node });
   const onPressure = () => registration.report();
@@ -157,6 +164,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return pods.removeOrphans();
     }),
     close,
+    shutDown: (groups) => shutDown(context, { groups, pods, registration }),
   };
 }
 
@@ -227,6 +235,7 @@ type Made = Pick<
   | 'allocatedPods'
   | 'memoryUsage'
   | 'cgroupRoot'
+  | 'admission'
   | 'node'
 >;
 

@@ -9,6 +9,7 @@ import type { NodeEvents } from './events.ts';
 import type { Pressure } from './eviction/thresholds.ts';
 import type { NodeLimits } from './node/kubelet-args.ts';
 import type { Paths } from './paths.ts';
+import type { Admission } from './pod/admission.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
 import type { DnsFacts } from './pod/pod-files.ts';
 import type { References } from './references.ts';
@@ -24,6 +25,7 @@ export interface NodeContext {
   readonly references: References;
   readonly volumes: Volumes;
   readonly metrics: NodeMetrics;
+  readonly admission: Admission;
   readonly paths: Paths;
   readonly dns: DnsFacts;
   readonly node: NodeFacts;

@@ -12,6 +12,7 @@ import type {
   StorageClass,
   Volume,
 } from '../api/generated/types.ts';
+import { matchesSelector } from '../api/node-affinity.ts';
 import {
   claimNameOf,
   classNameOf,
@@ -23,7 +24,6 @@ import {
   SELECTED_NODE,
 } from '../api/volume-binding.ts';
 import type { Cache } from '../client/client.ts';
-import { matchesSelector } from '../api/node-affinity.ts';
 import type { NodeInfo } from './node-table.ts';
 
 export interface VolumeNeeds {

@@ -33,8 +33,11 @@ function toleratesMemory({ spec }: Pod): boolean {
 
 /** Why the node does not take a pod that it has not begun with; undefined when it does. */
 export function refusalOf(context: NodeContext, pod: Pod): Eviction | undefined {
-  if (pod.status?.startTime) return undefined;
-  const refusal = refusalUnderPressure(pod, context.pressure());
+  if (pod.status?.startTime) {
+    context.admission.take(pod);
+    return undefined;
+  }
+  const refusal = refusalUnderPressure(pod, context.pressure()) ?? context.admission.admit(pod);
   if (refusal === undefined) return undefined;
   context.events.record(pod, { type: 'Warning', ...refusal });
   const { reason, message } = refusal;

@@ -25,7 +25,8 @@ const CLEANUP_STEP_MS = 500;
 const IMMEDIATE_SECONDS = 1;
 
 export interface Eviction {
-  readonly reason: 'Evicted';
+  /** Evicted, or why else the node ends or refuses the pod. */
+  readonly reason: string;
   readonly message: string;
   readonly graceSeconds: number;
   /** The node has not taken the pod. */

@@ -4,14 +4,14 @@
  */
 
 import { isReason } from '../../api/errors.ts';
-import type { Lease, Node } from '../../api/generated/types.ts';
+import type { Lease, Node, NodeCondition } from '../../api/generated/types.ts';
 import type { Client } from '../../client/client.ts';
 import type { ImageStore } from '../../image/image-store.ts';
 import type { Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import { type Clock, sleep } from '../../wait/clock.ts';
-import type { Pressure } from '../eviction/thresholds.ts';
 import type { EventDetails, NodeEvents } from '../events.ts';
+import type { Pressure } from '../eviction/thresholds.ts';
 import { ObjectWatch } from '../object-watch.ts';
 import type { HostInfo } from './host.ts';
 import { nodeEvents, schedulingEvent, startingEvent } from './node-events.ts';
@@ -51,10 +51,28 @@ export class Registration {
   #seen: Node | undefined;
   #notReady: string | undefined = 'waiting for the pod network';
   #wakeReport: () => void = () => undefined;
+  #isRetired = false;
+  #onWritten: () => void = () => undefined;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
     this.#work = Promise.all([this.#register(), this.#renew()]);
+  }
+
+  /** The node as the API has it; undefined before it has told. */
+  get node(): Node | undefined {
+    return this.#watch?.get(this.#options.options.nodeName);
+  }
+
+  /** From now on the node is not ready, for this reason; resolves once the API knows. */
+  async retire(why: string): Promise<void> {
+    this.#notReady = why;
+    this.#isRetired = true;
+    const written = new Promise<void>((resolve) => {
+      this.#onWritten = resolve;
+    });
+    this.#wakeReport();
+    await written;
   }
 
   /** Something of the status has changed: writes it now. */
@@ -70,7 +88,7 @@ export class Registration {
 
   async #register(): Promise<void> {
     const { signal } = this.#controller;
-    this.#tell(startingEvent());
+    this.tell(startingEvent());
     const node = await this.#retry('register the node', () => this.#createOrTake());
     if (!node || signal.aborted) return;
     let configured: Promise<void> | undefined;
@@ -92,7 +110,7 @@ export class Registration {
         else {
           void configureOnce(current);
           const event = schedulingEvent(this.#seen, current);
-          if (event) this.#tell(event);
+          if (event) this.tell(event);
           this.#seen = current;
           // A node that was cut off was taken for dead: it says at once that it is not.
           if (isTakenForDead(current)) this.#wakeReport();
@@ -105,7 +123,7 @@ export class Registration {
   async #configure(cidr: string): Promise<void> {
     await this.#retry('configure the pod network', () => this.#options.setPodCidr(cidr));
     if (this.#controller.signal.aborted) return;
-    this.#notReady = undefined;
+    if (!this.#isRetired) this.#notReady = undefined;
     this.#options.log.info('Configured the pod network', { podCIDR: cidr });
     this.#wakeReport();
   }
@@ -164,8 +182,9 @@ export class Registration {
     for (let tries = 0; ; tries += 1) {
       try {
         const node = await client.updateStatus<Node>('nodes', { ...base, status }, signal);
-        for (const event of nodeEvents(this.#written, base, node)) this.#tell(event);
+        for (const event of nodeEvents(this.#written, base, node)) this.tell(event);
         this.#written = node;
+        if (this.#isRetired && status.conditions?.some(isNotReady)) this.#onWritten();
         return node;
       } catch (error) {
         // The server writes to the Node as well, most of all while it is new.
@@ -175,7 +194,8 @@ export class Registration {
     }
   }
 
-  #tell(details: EventDetails): void {
+  /** Records an event about the node. */
+  tell(details: EventDetails): void {
     const { events, options } = this.#options;
     events.record(nodeReference(options.nodeName), details);
   }
@@ -239,6 +259,10 @@ function isTakenForDead({ status }: Node): boolean {
   return (
     status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'Unknown') === true
   );
+}
+
+function isNotReady({ type, status }: NodeCondition): boolean {
+  return type === 'Ready' && status === 'False';
 }
 
 function newer(a: Node, b: Node): Node {

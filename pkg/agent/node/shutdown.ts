@@ -22,6 +22,11 @@ const STEP_MS = 100;
 const REPORT_MS = 2000;
 
 export const SHUTDOWN_MESSAGE = 'node is shutting down';
+export const SHUTDOWN_EVENT = {
+  type: 'Normal',
+  reason: 'Shutdown',
+  message: 'Shutdown manager detected shutdown event',
+} as const;
 export const REJECTION = {
   reason: 'NodeShutdown',
   message: 'Pod was rejected as the node is shutting down.',

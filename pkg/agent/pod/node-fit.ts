@@ -18,8 +18,10 @@ export interface FitFacts {
   /** Undefined as long as the API has not told of it. */
   readonly node: Node | undefined;
   readonly allocatable: Readonly<Record<string, string>>;
-  /** The pods that the node has taken already. */
-  readonly others: readonly Pod[];
+  /** What pods here have asked for, by resource: CPU in thousandths, all else in whole units. */
+  readonly used: ReadonlyMap<string, number>;
+  /** Ports of the host that they have. */
+  readonly ports: readonly HostPort[];
 }
 
 /** Why the pod cannot run here; undefined when it can. */
@@ -27,14 +29,14 @@ export function misfitOf(pod: Pod, facts: FitFacts): Refusal | undefined {
   return shortage(pod, facts) ?? placement(pod, facts) ?? portConflict(pod, facts);
 }
 
-const COUNT = 'pods';
+/** The resource that counts pods. */
+export const COUNT = 'pods';
 
-function shortage(pod: Pod, { allocatable, others }: FitFacts): Refusal | undefined {
+function shortage(pod: Pod, { allocatable, used: sums }: FitFacts): Refusal | undefined {
   for (const [name, quantity] of Object.entries(allocatable)) {
-    const of = (one: Pod) => (name === COUNT ? 1 : podAmount(one, 'requests', name));
-    const requested = of(pod);
+    const requested = name === COUNT ? 1 : podAmount(pod, 'requests', name);
     if (requested === 0) continue;
-    const used = others.reduce((sum, other) => sum + of(other), 0);
+    const used = sums.get(name) ?? 0;
     const capacity = amountOf(name, quantity);
     if (used + requested <= capacity) continue;
     const numbers = `requested: ${requested}, used: ${used}, capacity: ${capacity}`;
@@ -55,22 +57,22 @@ function placement(pod: Pod, { node }: FitFacts): Refusal | undefined {
     : predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate");
 }
 
-function portConflict(pod: Pod, { others }: FitFacts): Refusal | undefined {
-  const taken = others.flatMap(hostPorts);
-  const isFree = hostPorts(pod).every((own) => !taken.some((other) => collide(own, other)));
+function portConflict(pod: Pod, { ports }: FitFacts): Refusal | undefined {
+  const isFree = hostPorts(pod).every((own) => !ports.some((other) => collide(own, other)));
   return isFree
     ? undefined
     : predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports");
 }
 
-interface HostPort {
+export interface HostPort {
   readonly port: number;
   readonly protocol: string;
   /** Empty = all addresses. */
   readonly ip: string;
 }
 
-function hostPorts({ spec }: Pod): readonly HostPort[] {
+/** The ports of the host that a pod's containers ask for. */
+export function hostPorts({ spec }: Pod): readonly HostPort[] {
   return spec.containers.flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, protocol = 'TCP', hostIP = '' }) =>
       hostPort ? [{ port: hostPort, protocol, ip: hostIP === '0.0.0.0' ? '' : hostIP }] : [],

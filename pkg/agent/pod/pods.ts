@@ -157,6 +157,12 @@ export class Pods implements StaticRunner {
       .every(({ status }) => status === 'exited');
   }
 
+  /** Whether the pod has ended, all of it, and the API has been told as far as it answers. */
+  hasEnded(uid: string): boolean {
+    const worker = this.#workers.get(uid);
+    return !worker || (isOver(worker.pod) && worker.isIdle);
+  }
+
   /** Removes sandboxes and directories of pods without a worker; to be called once the first list is here. */
   async removeOrphans(): Promise<void> {
     const { engine, paths, log } = this.#context;

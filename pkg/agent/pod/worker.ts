@@ -81,6 +81,11 @@ export class PodWorker {
     return this.#status ? { ...pod, status: withOthersConditions(this.#status, pod.status) } : pod;
   }
 
+  /** Nothing is being done about the pod. */
+  get isIdle(): boolean {
+    return this.#loop === undefined;
+  }
+
   update(pod: Pod): void {
     this.#writer.observe(pod);
     if (pod.metadata.deletionTimestamp) {
@@ -220,6 +225,7 @@ export class PodWorker {
 
   /** The pod's phase is final: nothing of it stays but its logs and volumes. */
   async #release(): Promise<void> {
+    this.#context.admission.release(this.#uid);
     this.#context.references.use(this.#uid, []);
     const view = this.#view();
     if (view.sandbox) {
@@ -247,6 +253,7 @@ export class PodWorker {
     this.#writer.close();
     await this.#end.stopAll(this.pod, this.#view(), { isGone: true });
     this.#context.references.use(this.#uid, []);
+    this.#context.admission.release(this.#uid);
     await this.#end.removeAll(this.pod);
     this.#shut();
     this.#options.onDone();

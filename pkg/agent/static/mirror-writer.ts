@@ -32,7 +32,8 @@ export class MirrorWriter implements PodWriter {
     this.#mirror = pod && new StatusWriter(pod, this.#options);
     const { status } = this.#base;
     // After a restart of the agent the mirror knows how often the containers have been restarted.
-    if (pod?.status?.startTime && !status) this.#base = { ...this.#base, status: pod.status };
+    if (pod?.status?.startTime && !status)
+      this.#base = { ...this.#base, status: revived(pod.status) };
     else if (status) this.#mirror?.set(status);
   }
 
@@ -48,4 +49,13 @@ export class MirrorWriter implements PodWriter {
   close(): void {
     this.#mirror?.close();
   }
+}
+
+/** A pod that its node has ended runs again with the node; one that has come to its own end does not. */
+function revived({ phase, reason, message, ...rest }: PodStatus): PodStatus {
+  const hasEndedItself = reason === undefined || reason === 'DeadlineExceeded';
+  if (phase !== 'Failed' || hasEndedItself)
+    return { ...rest, ...(phase ? { phase } : {}), ...(reason ? { reason, message } : {}) };
+  const conditions = (rest.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget');
+  return { ...rest, phase: 'Pending', conditions };
 }

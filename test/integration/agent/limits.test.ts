@@ -1,7 +1,7 @@
 /** What ends a pod or keeps it from starting, whatever its containers do: deadlines and fields without support. */
 
 import * as assert from 'uvu/assert';
-import type { Pod } from '../../../pkg/api/generated/types.ts';
+import type { Node, Pod } from '../../../pkg/api/generated/types.ts';
 import { suite } from '../../harness/suite.ts';
 import { startTestNode } from './test-node.ts';
 
@@ -14,8 +14,8 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     cleanup(() => node.close());
     return node;
   };
-  type Node = Awaited<ReturnType<typeof start>>;
-  const eventOf = async (node: Node, pod: string, reason: string) => {
+  type Started = Awaited<ReturnType<typeof start>>;
+  const eventOf = async (node: Started, pod: string, reason: string) => {
     await node.podWhen(pod, () => true);
     for (let tries = 0; tries < 100; tries += 1) {
       const found = (await node.events(pod)).find((event) => event.reason === reason);
@@ -44,6 +44,58 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     });
     const pod = await node.podWhen('never', ({ status }) => status?.phase === 'Failed');
     assert.is(pod.status?.reason, 'DeadlineExceeded');
+  });
+
+  test('a pod that does not fit its node is refused, and counts for nothing', async () => {
+    const node = await start();
+    const requests = { cpu: '100k' };
+    await node.createPod('large', { containers: [{ resources: { requests } }] });
+    const large = await node.podWhen('large', ({ status }) => status?.phase === 'Failed');
+    assert.is(large.status?.reason, 'OutOfcpu');
+    assert.match(
+      large.status?.message ?? '',
+      /^Pod was rejected: Node didn't have enough resource: cpu, requested: 100000000, used: 0, /,
+    );
+    await eventOf(node, 'large', 'OutOfcpu');
+    await node.createPod('elsewhere', { spec: { nodeSelector: { zone: 'b' } } });
+    const other = await node.podWhen('elsewhere', ({ status }) => status?.phase === 'Failed');
+    assert.is(other.status?.reason, 'NodeAffinity');
+    assert.equal(node.engine.listSandboxes(), []);
+    await node.createPod('here', { spec: { nodeSelector: { zone: 'a' } } });
+    await node.podWhen('here', isRunning);
+  });
+
+  test('when the host goes down, pods end by priority and new ones are refused', async () => {
+    const node = await start();
+    await node.createPod('high', { spec: { priority: 1000 } });
+    await node.createPod('low');
+    const running = await Promise.all(['low', 'high'].map((name) => node.podWhen(name, isRunning)));
+    const ids = running.map((pod) => first(pod)?.containerID?.replace('mini://', ''));
+    await node.agent().shutDown([
+      { priority: 1000, graceSeconds: 7 },
+      { priority: 0, graceSeconds: 5 },
+    ]);
+    assert.equal(node.engine.stops, [
+      { id: ids[0], graceMs: 5000 },
+      { id: ids[1], graceMs: 7000 },
+    ]);
+    for (const name of ['low', 'high']) {
+      const { status } = await node.podWhen(name, (one) => one.status?.phase === 'Failed');
+      assert.is(status?.reason, 'Terminated');
+      assert.is(status?.message, 'Pod was terminated in response to imminent node shutdown.');
+      const target = status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+      assert.equal([target?.status, target?.reason], ['True', 'TerminationByKubelet']);
+    }
+    await node.createPod('late');
+    const late = await node.podWhen('late', ({ status }) => status?.phase === 'Failed');
+    assert.is(late.status?.reason, 'NodeShutdown');
+    assert.match(late.status?.message ?? '', /rejected as the node is shutting down/);
+    const { status } = await node.client.get<Node>('nodes', { name: 'node-1' });
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+    assert.equal(
+      [ready?.status, ready?.reason, ready?.message],
+      ['False', 'KubeletNotReady', 'node is shutting down'],
+    );
   });
 
   test('a pod that asks for what the node lacks waits and names the field', async () => {

@@ -36,7 +36,8 @@ const node: Node = {
 const ROOM: FitFacts = {
   node: undefined,
   allocatable: { cpu: '2', memory: '1Gi', pods: '2' },
-  others: [],
+  used: new Map(),
+  ports: [],
 };
 const tolerations = [{ key: 'k', operator: 'Exists' }];
 
@@ -46,7 +47,7 @@ suite('agent: node fit', ({ test }) => {
     [
       'CPU',
       asks({ cpu: '1500m' }),
-      { others: [asks({ cpu: '1' })] },
+      { used: new Map([['cpu', 1000]]) },
       'OutOfcpu',
       /^Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000$/,
     ],
@@ -57,7 +58,13 @@ suite('agent: node fit', ({ test }) => {
       'OutOfmemory',
       /memory, requested: 2147483648, used: 0, capacity: 1073741824$/,
     ],
-    ['their number', pod(), { others: [pod(), pod()] }, 'OutOfpods', /requested: 1, used: 2, cap/],
+    [
+      'their number',
+      pod(),
+      { used: new Map([['pods', 2]]) },
+      'OutOfpods',
+      /requested: 1, used: 2, cap/,
+    ],
     [
       'the wrong node',
       pod({ nodeSelector: { disk: 'hdd' } }),
@@ -70,7 +77,7 @@ suite('agent: node fit', ({ test }) => {
     [
       'a port that is taken',
       withPort(80),
-      { others: [withPort(80, { hostIP: '10.0.0.1' })] },
+      { ports: [{ port: 80, protocol: 'TCP', ip: '10.0.0.1' }] },
       'NodePorts',
       /^Predicate NodePorts failed: node\(s\) didn't have free ports/,
     ],
@@ -78,10 +85,10 @@ suite('agent: node fit', ({ test }) => {
       'a port of another address',
       withPort(80, { hostIP: '10.0.0.2' }),
       {
-        others: [withPort(80, { hostIP: '10.0.0.1' }), withPort(80, { protocol: 'UDP' })].slice(
-          0,
-          1,
-        ),
+        ports: [
+          { port: 80, protocol: 'TCP', ip: '10.0.0.1' },
+          { port: 80, protocol: 'UDP', ip: '' },
+        ],
       },
     ],
   ];
