@@ -54,8 +54,8 @@ export class ManifestDir {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancel?.();
+    await this.#reading; // It may be about to watch.
     this.#watcher?.close();
-    await this.#reading;
   }
 
   #soon(): void {
