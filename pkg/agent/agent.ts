@@ -150,8 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     events.close();
     api.close();
     await Promise.all([care.close(), podWatch.close(), registration.close()]);
-    await services.close();
-    await statics.close();
+    await Promise.all([services.close(), statics.close()]);
     await pods.close();
     await context.volumes.close();
     await references.close();
@@ -159,13 +158,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   options.signal?.addEventListener('abort', () => void close(), { once: true });
   return {
     serveStream: (stream) => api.serve(stream),
-    synced: Promise.all([podWatch.synced, statics.settled]).then(() => {
-      statics.synced();
-      return pods.removeOrphans();
-    }),
+    synced: settle(podWatch, statics, pods),
     close,
     shutDown: (groups) => shutDown(context, { groups, pods, registration }),
   };
+}
+
+/** Once all pods of this node are known, from both sources, what belongs to none is removed. */
+async function settle(podWatch: ObjectWatch<Pod>, statics: StaticPods, pods: Pods): Promise<void> {
+  await Promise.all([podWatch.synced, statics.settled]);
+  statics.synced();
+  await pods.removeOrphans();
 }
 
 function staticPods(

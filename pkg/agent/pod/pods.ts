@@ -94,6 +94,7 @@ export class Pods implements StaticRunner {
 
   #forget(uid: string): void {
     this.#workers.delete(uid);
+    this.#context.admission.release(uid);
     this.#seenAtMs.delete(uid);
     this.#context.metrics.probes.forget('pod_uid', uid);
   }
@@ -159,8 +160,7 @@ export class Pods implements StaticRunner {
 
   /** Whether the pod has ended, all of it, and the API has been told as far as it answers. */
   hasEnded(uid: string): boolean {
-    const worker = this.#workers.get(uid);
-    return !worker || (isOver(worker.pod) && worker.isIdle);
+    return this.#workers.get(uid)?.hasEnded ?? true;
   }
 
   /** Removes sandboxes and directories of pods without a worker; to be called once the first list is here. */

@@ -14,11 +14,11 @@ import { Alarms } from './alarms.ts';
 import { withOthersConditions } from './conditions.ts';
 import { deadlineMs, decide, type Plan, type Waiting } from './decide.ts';
 import { RunHints } from './hints.ts';
-import { sandboxId } from './labels.ts';
 import { Notices } from './notices.ts';
 import { PodEnd, type StopOptions } from './pod-end.ts';
 import { PodStart } from './pod-start.ts';
-import { isOver, type PodView, viewOf } from './records.ts';
+import { readView } from './read-view.ts';
+import { isOver, type PodView } from './records.ts';
 import { referencesOf } from './references-of.ts';
 import { statusOf } from './status.ts';
 import { type PodWriter, StatusWriter } from './status-writer.ts';
@@ -75,15 +75,15 @@ export class PodWorker {
     this.#start = new PodStart({ context, hints: this.#hints, end: this.#end });
   }
 
+  /** Has ended for good, and nothing is left to do. */
+  get hasEnded(): boolean {
+    return isOver(this.pod) && !this.#loop;
+  }
+
   /** The newest known version of the pod, its status as this node sees it. */
   get pod(): Pod {
     const { pod } = this.#writer;
     return this.#status ? { ...pod, status: withOthersConditions(this.#status, pod.status) } : pod;
-  }
-
-  /** Nothing is being done about the pod. */
-  get isIdle(): boolean {
-    return this.#loop === undefined;
   }
 
   update(pod: Pod): void {
@@ -159,9 +159,8 @@ export class PodWorker {
     if (this.#isClosed) return;
     this.#wakeAt(this.#context.clock.now() + this.#retry.next());
     if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
-    const { pod } = this;
-    tellSyncError(this.#context, pod, error);
-    if (!this.#isGone && !pod.metadata.deletionTimestamp) this.#publish(false);
+    tellSyncError(this.#context, this.pod, error);
+    if (!this.#isGone && !this.pod.metadata.deletionTimestamp) this.#publish(false);
   }
 
   async #sync(): Promise<void> {
@@ -227,9 +226,8 @@ export class PodWorker {
   async #release(): Promise<void> {
     this.#context.admission.release(this.#uid);
     this.#context.references.use(this.#uid, []);
-    const view = this.#view();
-    if (view.sandbox) {
-      await this.#end.stopAll(this.pod, view);
+    if (this.#view().sandbox) {
+      await this.#end.stopAll(this.pod, this.#view());
       await this.#end.removeSandbox(this.pod);
     }
     await this.#context.volumes.release(this.#uid);
@@ -245,27 +243,21 @@ export class PodWorker {
     await this.#writer.flush();
     await this.#release();
     const { namespace = '', name, uid } = this.pod.metadata;
-    const options = { gracePeriodSeconds: 0, preconditions: { uid } };
-    await this.#context.client.remove('pods', { namespace, name }, options);
+    const now = { gracePeriodSeconds: 0, preconditions: { uid } };
+    await this.#context.client.remove('pods', { namespace, name }, now);
   }
 
   async #finishGone(): Promise<void> {
     this.#writer.close();
     await this.#end.stopAll(this.pod, this.#view(), { isGone: true });
     this.#context.references.use(this.#uid, []);
-    this.#context.admission.release(this.#uid);
     await this.#end.removeAll(this.pod);
     this.#shut();
     this.#options.onDone();
   }
 
   #view(): PodView {
-    const { engine } = this.#context;
-    const id = sandboxId(this.#uid);
-    const containers = engine.listContainers(id);
-    this.#hints.collect(this.#writer.pod, containers);
-    const sandbox = engine.getSandbox(id);
-    return viewOf(sandbox, containers, this.#hints);
+    return readView(this.#context.engine, this.#writer.pod, this.#hints);
   }
 
   #wakeAt(atMs: number): void {
