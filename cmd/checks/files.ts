@@ -57,6 +57,27 @@ export function dataFindings(path: string, subject = 'data directory'): Finding[
   return [...findings, spaceFinding(there)];
 }
 
+const MKFS = ['/usr/sbin/mkfs.ext4', '/sbin/mkfs.ext4'];
+const QUOTA_OPTIONS = ['prjquota', 'pquota'];
+
+/** Volumes of claims need one of two ways to be limited. */
+export function volumesFinding(dataDir: string): Finding {
+  const { options, point } = mountOf(nearest(dataDir));
+  const subject = 'volumes';
+  if (options.some((option) => QUOTA_OPTIONS.includes(option))) {
+    return { level: 'ok', subject, text: `limited by project quotas of ${point}` };
+  }
+  if (MKFS.some((path) => existsSync(path))) {
+    return { level: 'ok', subject, text: 'limited by a file with an ext4 each' };
+  }
+  return {
+    level: 'degraded',
+    subject,
+    text: 'no claim gets a volume on this node: neither project quotas nor mkfs.ext4 can limit it',
+    mend: `install e2fsprogs, or mount ${point} with prjquota`,
+  };
+}
+
 function spaceFinding(path: string): Finding {
   const { bavail, bsize } = statfsSync(path);
   const free = bavail * bsize;

@@ -3,7 +3,7 @@
 import type { Logger } from '../../pkg/log/log.ts';
 import { UserError } from '../command.ts';
 import { cgroupFindings } from './cgroups.ts';
-import { dataFindings, directoryFindings } from './files.ts';
+import { dataFindings, directoryFindings, volumesFinding } from './files.ts';
 import { type Finding, sentence } from './finding.ts';
 import { kernelFindings } from './kernel.ts';
 import { clockFinding, memoryFinding, openFilesFinding, userFinding } from './system.ts';
@@ -20,6 +20,7 @@ export function nodeFindings(directories: Directories): Finding[] {
     ...kernelFindings(),
     ...cgroupFindings(),
     ...dataFindings(directories.dataDir),
+    volumesFinding(directories.dataDir),
     ...serverFindings(directories).filter(({ subject }) => subject !== 'data directory'),
   ];
 }

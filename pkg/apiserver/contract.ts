@@ -85,6 +85,7 @@ export interface Attributes {
   readonly name: string;
   /** Of a list or watch, as the client wrote it. */
   readonly fieldSelector?: string;
+  readonly labelSelector?: string;
   readonly path: string;
 }
 

@@ -31,6 +31,7 @@ export function routeOf(request: ServerRequest): Route {
   const target = targetOf((isLegacyWatch ? root.rest.slice(1) : root.rest).map(decode));
   const name = target.name || nameFromSelector(request.query);
   const fieldSelector = request.query.get('fieldSelector');
+  const labelSelector = request.query.get('labelSelector');
   return {
     user: request.user,
     isResource: true,
@@ -42,6 +43,7 @@ export function routeOf(request: ServerRequest): Route {
     verb: isLegacyWatch ? 'watch' : verbOf(request, target.name),
     name,
     ...(fieldSelector === null ? {} : { fieldSelector }),
+    ...(labelSelector === null ? {} : { labelSelector }),
   };
 }
 

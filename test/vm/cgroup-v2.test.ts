@@ -15,6 +15,8 @@ const UNPACKED = '/var/unpacked';
 /** What the guest's copy of the checkout holds. */
 const SOURCES = ['package.json', 'pkg/log', 'pkg/runtime', 'pkg/wait', 'test'];
 const PROGRAMS = ['dist/mini', 'dist/mini-runtime'];
+/** Of this machine, for volumes. */
+const FILE_SYSTEM_TOOLS = ['mkfs.ext4', 'e2fsck', 'resize2fs'];
 /** Packages that the tests there import, directly or not. */
 const PACKAGES = ['uvu', 'dequal', 'diff', 'kleur', 'mri', 'sade'];
 
@@ -32,7 +34,10 @@ async function guestFiles(unpacked: string): Promise<ReadonlyMap<string, string>
     files.set(resolve(path), `/work/${path}`);
   const node = process.execPath;
   files.set(node, '/bin/node');
-  for (const library of librariesOf(node)) files.set(library, library);
+  const fileSystemTools = FILE_SYSTEM_TOOLS.map((name) => `/usr/sbin/${name}`);
+  for (const tool of fileSystemTools) files.set(tool, `/sbin/${tool.split('/').at(-1)}`);
+  for (const program of [node, ...fileSystemTools])
+    for (const library of librariesOf(program)) files.set(library, library);
   files.set((await tools()).kubectl, '/bin/kubectl');
   return files;
 }

@@ -112,9 +112,10 @@ const VOLUME_VERBS = ['get', 'update', 'patch', 'delete'];
 
 /** Those of the node's pods, and those that the node has made. NodeRestriction limits what it may write. */
 function volume(question: Question): Decision {
-  const { verb, name, subresource } = question.attributes;
-  // By label; a volume holds no secrets, only names of them.
-  if ((verb === 'list' || verb === 'watch') && !name) return YES;
+  const { verb, name, subresource, labelSelector } = question.attributes;
+  if ((verb === 'list' || verb === 'watch') && !name) {
+    return labelSelector === `${VOLUME_NODE}=${question.nodeName}` ? YES : unrelated(question);
+  }
   if (isBoundHere(question)) return YES;
   const found = question.registry.get<PersistentVolume>('persistentvolumes', { name });
   const isOwn = found?.metadata.labels?.[VOLUME_NODE] === question.nodeName;

@@ -1,12 +1,12 @@
 /** Checks of the host: what each says where something is missing. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cgroupFindings } from '../../../cmd/checks/cgroups.ts';
-import { dataFindings } from '../../../cmd/checks/files.ts';
+import { dataFindings, volumesFinding } from '../../../cmd/checks/files.ts';
 import { requireHost } from '../../../cmd/checks/host.ts';
 import { featureFinding, kernelFindings, versionFinding } from '../../../cmd/checks/kernel.ts';
 import {
@@ -79,6 +79,13 @@ suite('checks of the host', ({ test, cleanup }) => {
 
   test('a directory need not exist yet', () => {
     assert.ok(dataFindings(join(scratch(), 'not', 'there')).every(({ level }) => level === 'ok'));
+  });
+
+  test('volumes are limited by quotas, by a file each, or not at all', () => {
+    const { level, text } = volumesFinding(scratch());
+    const hasTool = existsSync('/usr/sbin/mkfs.ext4');
+    assert.is(level, hasTool ? 'ok' : 'degraded');
+    assert.match(text, hasTool ? /^limited by/ : /no claim gets a volume/);
   });
 
   test('a port in use says what to do', async () => {

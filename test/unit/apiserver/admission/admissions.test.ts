@@ -365,6 +365,29 @@ suite('apiserver/admission', ({ test, cleanup }) => {
     );
   });
 
+  test('a node notes sizes on volumes that it has made, and changes nothing else of them', async () => {
+    const { ask, post } = await cluster();
+    const path = '/api/v1/persistentvolumes';
+    await post(path, {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: 'v', labels: { 'mini/node': 'a' } },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        hostPath: { path: '/v' },
+      },
+    });
+    const change = async (body: object) => {
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      const answer = await ask(`${path}/v`, { method: 'PATCH', body, headers, user: node });
+      return answer.kind === 'object' || answer.kind === 'bytes' ? answer.status : 0;
+    };
+    assert.is(await change({ metadata: { annotations: { 'mini/bytes': '1' } } }), 200);
+    assert.is(await change({ spec: { capacity: { storage: '2Gi' } } }), 403);
+    assert.is(await change({ metadata: { labels: { 'mini/node': 'b' } } }), 403);
+  });
+
   test('a user without rights is refused, and let in as soon as a binding says so', async () => {
     const { ask, post } = await cluster();
     const eve: User = { name: 'eve', groups: ['system:authenticated'] };

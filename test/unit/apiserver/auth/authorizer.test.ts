@@ -183,6 +183,27 @@ suite('apiserver/auth/authorizer', ({ test }) => {
     );
   });
 
+  test('a node sees and changes only volumes that it has made', async () => {
+    const { registry, may } = await cluster();
+    for (const name of ['a', 'b']) {
+      await registry.create('persistentvolumes', {
+        apiVersion: 'v1',
+        kind: 'PersistentVolume',
+        metadata: { name: `of-${name}`, labels: { 'mini/node': name } },
+        spec: {},
+      } as never);
+    }
+    assert.ok(may(node, 'list', 'persistentvolumes', { labelSelector: 'mini/node=a' }));
+    assert.not(may(node, 'watch', 'persistentvolumes', { labelSelector: 'mini/node=b' }));
+    assert.not(may(node, 'list', 'persistentvolumes'));
+    for (const verb of ['get', 'patch', 'delete']) {
+      assert.ok(may(node, verb, 'persistentvolumes', { name: 'of-a' }));
+      assert.not(may(node, verb, 'persistentvolumes', { name: 'of-b' }));
+    }
+    assert.not(may(node, 'patch', 'persistentvolumes/status', { name: 'of-a' }));
+    assert.not(may(node, 'create', 'persistentvolumes'));
+  });
+
   test('covering: what a user holds covers parts of it and nothing more', () => {
     const all = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }];
     const pods = [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }];
