@@ -76,6 +76,15 @@ export interface Security {
   readonly addCapabilities?: readonly string[];
   readonly dropCapabilities?: readonly string[];
   readonly isHostPid?: boolean;
+  /**
+   * System calls it may make: the default profile (also when absent), all, or those of an OCI seccomp profile in a
+   * file. A privileged container may make all.
+   */
+  readonly seccomp?: 'default' | 'unconfined' | { readonly path: string };
+  /** Nothing below /proc and /sys is masked or read-only. */
+  readonly isProcUnmasked?: boolean;
+  /** The groups that the image's /etc/group gives the user are left out. */
+  readonly hasOwnGroupsOnly?: boolean;
   /** Share the pid namespace of this container (shareProcessNamespace, docker --pid container:). */
   readonly pidOfContainer?: string;
 }

@@ -7,6 +7,7 @@ import { type HostDevice, hostDevices } from './devices.ts';
 import { EngineError, type Mount, type SandboxConfig } from './engine.ts';
 import type { ContainerRecord } from './records.ts';
 import type { Joinable } from './sandboxes.ts';
+import { seccompOf } from './seccomp.ts';
 import { toSpec } from './spec.ts';
 
 export interface LogLimits {
@@ -69,6 +70,7 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
       pidNamespace: pidNamespace(facts),
       devices,
       mounts: [...givenMounts(directory, config.mounts), ...config.mounts],
+      seccomp: await seccompOf(config.security),
     }),
     overlay: { lower: layers, upper: join(directory, 'upper'), work: join(directory, 'work') },
     ...(config.logPath === undefined ? {} : { log: { path: config.logPath, ...logLimits } }),

@@ -63,7 +63,7 @@ export function mergeEnv(entries: readonly string[]): readonly string[] {
 
 /** The user of a security context, else the fallback text (an image's User). Throws EngineError StartFailed. */
 export function userOf(
-  security: Pick<Security, 'user' | 'uid' | 'gid' | 'additionalGids'>,
+  security: Pick<Security, 'user' | 'uid' | 'gid' | 'additionalGids' | 'hasOwnGroupsOnly'>,
   { fallback, roots }: { readonly fallback: string; readonly roots: readonly string[] },
 ): ProcessUser {
   const text = security.uid === undefined ? (security.user ?? fallback) : String(security.uid);
@@ -77,9 +77,10 @@ export function userOf(
     throw new EngineError('StartFailed', error instanceof Error ? error.message : '', error);
   }
   const more = security.additionalGids ?? [];
+  const imageGroups = security.hasOwnGroupsOnly ? [] : user.additionalGids;
   return {
     uid: user.uid,
     gid: security.gid ?? user.gid,
-    additionalGids: [...new Set([...user.additionalGids, ...more])],
+    additionalGids: [...new Set([...imageGroups, ...more])],
   };
 }

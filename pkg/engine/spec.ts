@@ -20,6 +20,8 @@ export interface SpecFacts {
   /** The host's devices, for a privileged container. */
   readonly devices: readonly HostDevice[];
   readonly mounts: readonly Mount[];
+  /** linux.seccomp; undefined = every system call is allowed. */
+  readonly seccomp?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const VERSION = '1.2.0';
@@ -59,7 +61,8 @@ export function toSpec(facts: SpecFacts): OciSpec {
         devices: deviceRules(security.isPrivileged === true),
       },
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
-      ...(security.isPrivileged
+      ...(facts.seccomp === undefined ? {} : { seccomp: facts.seccomp }),
+      ...(security.isPrivileged || security.isProcUnmasked
         ? {}
         : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
     },

@@ -87,6 +87,8 @@ suite('runtime command line', ({ test, cleanup }) => {
     const features = JSON.parse(oci('features').stdout);
     assert.ok(features.linux.namespaces.includes('network'));
     assert.is(features.linux.seccomp.enabled, true);
+    assert.is(features.hooks.length, 6);
+    assert.ok(features.linux.namespaces.includes('time'));
     assert.ok(features.linux.seccomp.archs.includes('SCMP_ARCH_AARCH64'));
     assert.match(oci('checkpoint', 'a').stderr, /unknown command "checkpoint"/);
     assert.match(oci('create', '--no-such', 'a').stderr, /unknown option "--no-such"/);

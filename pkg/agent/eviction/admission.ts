@@ -3,6 +3,7 @@
 import type { Pod, PodCondition, PodStatus, Toleration } from '../../api/generated/types.ts';
 import { qosClass } from '../../api/resources/pod-qos.ts';
 import type { NodeContext } from '../node-context.ts';
+import { refusedFor } from '../pod/refused.ts';
 import type { Eviction } from './manager.ts';
 import { isCritical } from './rank.ts';
 import { conditionNames, type Pressure } from './thresholds.ts';
@@ -37,7 +38,10 @@ export function refusalOf(context: NodeContext, pod: Pod): Eviction | undefined 
     context.admission.take(pod);
     return undefined;
   }
-  const refusal = refusalUnderPressure(pod, context.pressure()) ?? context.admission.admit(pod);
+  const refusal =
+    refusedFor(pod) ??
+    refusalUnderPressure(pod, context.pressure()) ??
+    context.admission.admit(pod);
   if (refusal === undefined) return undefined;
   context.events.record(pod, { type: 'Warning', ...refusal });
   const { reason, message } = refusal;

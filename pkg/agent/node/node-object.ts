@@ -74,6 +74,7 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
       { type: 'Hostname', address: options.nodeName },
     ],
     conditions: conditions(parts),
+    features: { supplementalGroupsPolicy: true },
     nodeInfo: {
       machineID: host.machineId,
       systemUUID: host.systemUuid,

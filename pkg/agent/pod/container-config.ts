@@ -28,6 +28,7 @@ export interface ConfigFacts {
   readonly oomScoreAdj: number;
   readonly cgroupParent: string;
   readonly logPath: string;
+  readonly seccomp: NonNullable<Security['seccomp']>;
 }
 
 /** Throws a ConfigError on what the pod may not have. */
@@ -57,7 +58,8 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
   };
 }
 
-function securityOf({ pod, container, image, pidOfContainer }: ConfigFacts): Security {
+function securityOf(facts: ConfigFacts): Security {
+  const { pod, container, image, pidOfContainer, seccomp } = facts;
   const own: SecurityContext = container.securityContext ?? {};
   const all: PodSecurityContext = pod.spec.securityContext ?? {};
   const uid = own.runAsUser ?? all.runAsUser;
@@ -77,6 +79,9 @@ function securityOf({ pod, container, image, pidOfContainer }: ConfigFacts): Sec
     addCapabilities: own.capabilities?.add ?? [],
     dropCapabilities: own.capabilities?.drop ?? [],
     isHostPid: pod.spec.hostPID === true,
+    seccomp,
+    isProcUnmasked: own.procMount === 'Unmasked',
+    hasOwnGroupsOnly: all.supplementalGroupsPolicy === 'Strict',
     ...(pidOfContainer === undefined ? {} : { pidOfContainer }),
   };
 }

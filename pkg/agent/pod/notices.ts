@@ -2,7 +2,7 @@
 
 import type { Pod } from '../../api/generated/types.ts';
 import type { NodeEvents } from '../events.ts';
-import { notEnforcedIn, unsupportedIn } from './unsupported.ts';
+import { unsupportedIn } from './unsupported.ts';
 
 export class Notices {
   readonly #events: NodeEvents;
@@ -14,7 +14,6 @@ export class Notices {
 
   /** Why the pod may not run here; undefined when it may. */
   check(pod: Pod): string | undefined {
-    for (const message of notEnforcedIn(pod)) this.#tell(pod, 'NotEnforced', message);
     const reasons = unsupportedIn(pod);
     for (const message of reasons) this.#tell(pod, 'FailedValidation', message);
     return reasons.length === 0 ? undefined : reasons.join('; ');

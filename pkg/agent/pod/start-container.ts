@@ -18,6 +18,7 @@ import { CONTAINER_NAME } from './labels.ts';
 import { hostnameOf, writePodFiles } from './pod-files.ts';
 import { ephemeralContainers, fieldOf } from './records.ts';
 import { cgroupParent, containerResources, oomScoreAdj } from './resources.ts';
+import { seccompFor } from './seccomp.ts';
 import { ConfigError, StartError } from './start-error.ts';
 
 export interface StartRequest {
@@ -169,6 +170,7 @@ async function configOf(
     oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
     cgroupParent: cgroupParent(cgroupRoot, pod),
     logPath: log,
+    seccomp: await seccompFor(pod, container, paths.dataDir),
   });
 }
 

@@ -118,15 +118,15 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     await node.goneWhen('ports');
   });
 
-  test('a pod that asks for a seccomp profile runs, and an event says that it has none', async () => {
+  test('a pod that may not run here has failed, and nothing was made for it', async () => {
     const node = await start();
-    await node.createPod('seccomp', {
-      spec: { securityContext: { seccompProfile: { type: 'RuntimeDefault' } } },
-    });
-    await node.podWhen('seccomp', isRunning);
-    const { type, message = '' } = await eventOf(node, 'seccomp', 'NotEnforced');
-    assert.is(type, 'Warning');
-    assert.match(message, /RuntimeDefault is not enforced/);
+    const sysctls = [{ name: 'kernel.msgmax', value: '1' }];
+    await node.createPod('unsafe', { spec: { securityContext: { sysctls } } });
+    const pod = await node.podWhen('unsafe', ({ status }) => status?.phase === 'Failed');
+    assert.is(pod.status?.reason, 'SysctlForbidden');
+    assert.match(pod.status?.message ?? '', /"kernel.msgmax" not allowlisted/);
+    await eventOf(node, 'unsafe', 'SysctlForbidden');
+    assert.equal(node.engine.listSandboxes(), []);
   });
 
   test('an ephemeral container runs once, beside the process of its target', async () => {

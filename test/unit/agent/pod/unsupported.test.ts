@@ -1,18 +1,17 @@
 /** What a node refuses to run, and in which words. */
 
 import * as assert from 'uvu/assert';
-import { notEnforcedIn, unsupportedIn } from '../../../../pkg/agent/pod/unsupported.ts';
+import { unsupportedIn } from '../../../../pkg/agent/pod/unsupported.ts';
 import type { Container, Pod, PodSpec, Volume } from '../../../../pkg/api/generated/types.ts';
 import { suite } from '../../../harness/suite.ts';
 
-function podOf(spec: Partial<PodSpec>, annotations: Readonly<Record<string, string>> = {}): Pod {
+function podOf(spec: Partial<PodSpec>): Pod {
   const metadata = {
     name: 'p',
     namespace: 'n',
     uid: 'u',
     resourceVersion: '1',
     creationTimestamp: '',
-    annotations,
   };
   const containers = [{ name: 'web', image: 'i' }];
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers, ...spec } };
@@ -29,21 +28,12 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [{ os: { name: 'windows' } }, /^spec os.name is not supported by this node: /],
   [{ runtimeClassName: 'gvisor' }, /runtimeClassName/],
   [{ resourceClaims: [{ name: 'gpu' }] }, /resourceClaims/],
-  [{ securityContext: { supplementalGroupsPolicy: 'Strict' } }, /supplementalGroupsPolicy/],
-  [{ securityContext: { seccompProfile: { type: 'Localhost' } } }, /seccomp/],
-  [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, /AppArmor/],
   [{ securityContext: { seLinuxOptions: { level: 's0' } } }, /spec.securityContext seLinuxOptions/],
   [{ securityContext: { windowsOptions: { hostProcess: true } } }, /windowsOptions/],
-  [
-    { securityContext: { sysctls: [{ name: 'kernel/msgmax', value: '1' }] } },
-    /^forbidden sysctl: "kernel.msgmax" not allowlisted$/,
-  ],
   [
     withContainer({ resources: { claims: [{ name: 'gpu' }] } }),
     /^container "web" resources.claims is not supported by this node: /,
   ],
-  [withContainer({ securityContext: { procMount: 'Unmasked' } }), /procMount/],
-  [withContainer({ securityContext: { seccompProfile: { type: 'Localhost' } } }), /seccomp/],
   [withContainer({ volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] }), /volumeDevices/],
   [withContainer({ resources: { claims: [{ name: 'gpu' }] } }), /resources.claims/],
   [
@@ -91,26 +81,11 @@ suite('agent: what a node does not support', ({ test }) => {
     for (const spec of RUN) assert.equal(unsupportedIn(podOf(spec)), [], JSON.stringify(spec));
   });
 
-  test('knows AppArmor annotations', () => {
-    const key = 'container.apparmor.security.beta.kubernetes.io/web';
-    assert.is(unsupportedIn(podOf({}, { [key]: 'runtime/default' })).length, 1);
-    assert.equal(unsupportedIn(podOf({}, { [key]: 'unconfined' })), []);
-  });
-
   test('names everything that is wrong, of the pod and of each container', () => {
     const spec = {
       resourceClaims: [{ name: 'gpu' }],
       ...withContainer({ resources: { claims: [{ name: 'c' }] } }),
     };
     assert.is(unsupportedIn(podOf(spec)).length, 2);
-  });
-
-  test('says what it runs without enforcing it', () => {
-    const profile = { seccompProfile: { type: 'RuntimeDefault' } };
-    assert.match(notEnforcedIn(podOf({ securityContext: profile }))[0] ?? '', /RuntimeDefault/);
-    assert.is(notEnforcedIn(podOf(withContainer({ securityContext: profile }))).length, 1);
-    const sized = { emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } };
-    assert.equal(notEnforcedIn(podOf(withVolume(sized))), []);
-    assert.equal(notEnforcedIn(podOf({})), []);
   });
 });

@@ -1,0 +1,62 @@
+/** Why the node refuses a pod for good, before it begins with it: the pod's phase is then Failed. Pure. */
+
+import type { AppArmorProfile, Pod } from '../../api/generated/types.ts';
+import { allContainers } from './records.ts';
+
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Namespaced sysctls that cannot harm other pods, so that any pod may set them. Source: kubelet's safe set. */
+const SAFE_SYSCTLS = [
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.tcp_wmem',
+];
+const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** As the kubelet words it; undefined when the pod may run. */
+export function refusedFor(pod: Pod): Refusal | undefined {
+  return forbiddenSysctl(pod) ?? appArmor(pod);
+}
+
+function forbiddenSysctl({ spec }: Pod): Refusal | undefined {
+  for (const { name } of spec.securityContext?.sysctls ?? []) {
+    const dotted = name.replaceAll('/', '.');
+    const why = whyForbidden(dotted, spec);
+    if (why) return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${dotted}" ${why}` };
+  }
+  return undefined;
+}
+
+function whyForbidden(name: string, { hostNetwork, hostIPC }: Pod['spec']): string | undefined {
+  if (!SAFE_SYSCTLS.includes(name)) return 'not allowlisted';
+  if (name.startsWith('net.') && hostNetwork) return 'not allowed with host net enabled';
+  if (name.startsWith('kernel.') && hostIPC) return 'not allowed with host ipc enabled';
+  return undefined;
+}
+
+function appArmor(pod: Pod): Refusal | undefined {
+  const asks = (profile: AppArmorProfile | undefined) =>
+    profile !== undefined && profile.type !== 'Unconfined';
+  const isAsked =
+    [pod.spec, ...allContainers(pod)].some(({ securityContext }) =>
+      asks(securityContext?.appArmorProfile),
+    ) ||
+    Object.entries(pod.metadata.annotations ?? {}).some(
+      ([key, value]) => key.startsWith(APPARMOR_ANNOTATION) && value !== 'unconfined',
+    );
+  if (!isAsked) return undefined;
+  const message = 'Cannot enforce AppArmor: AppArmor is not enabled on this node';
+  return { reason: 'AppArmor', message };
+}
