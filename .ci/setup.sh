@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|test-vm|bench`. Idempotent: what is there is not
+# Sets a fresh Debian 12 up and does one job: `setup.sh packages|build|up|test|test-vm|bench|soak`. Idempotent: what is there is not
 # installed or built again. Needs git, Node 20 with npm, gcc, make, python3 and root; says what is missing otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -123,5 +123,6 @@ case "${1:-}" in
     exec node_modules/.bin/node test/run.ts test/vm
     ;;
   bench) prepare "${TEST_PACKAGES[@]}" "${ENGINE_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/bench/run.ts ;;
-  *) die 'usage: setup.sh packages|build|up|test|test-vm|bench' ;;
+  soak) shift; prepare "${TEST_PACKAGES[@]}"; build dist/mini amd64; exec node_modules/.bin/node test/soak/run.ts "$@" ;;
+  *) die 'usage: setup.sh packages|build|up|test|test-vm|bench|soak' ;;
 esac
