@@ -169,7 +169,10 @@ export class Pods implements StaticRunner {
     const isOrphan = (uid: string | undefined): uid is string =>
       uid !== undefined && !this.#workers.has(uid);
     const sandboxes = engine.listSandboxes().filter(({ labels }) => isOrphan(labels[POD_UID]));
-    const directories = await readdir(join(paths.dataDir, 'pods')).catch(() => []);
+    // A removal that was cut off may have left either: the run directory holds secrets.
+    const roots = [paths.dataDir, paths.runDir].map((root) => join(root, 'pods'));
+    const read = (root: string) => readdir(root).catch(() => []);
+    const directories = (await Promise.all(roots.map(read))).flat();
     const uids = new Set([...sandboxes.map(({ labels }) => labels[POD_UID]), ...directories]);
     for (const uid of [...uids].filter(isOrphan)) {
       try {
