@@ -1,6 +1,8 @@
 /* The daemon's verbs about volumes. */
+#include "io.h"
 #include "jobs.h"
 #include "json.h"
+#include "mounts.h"
 #include "volume.h"
 
 #include <errno.h>
@@ -29,6 +31,17 @@ int job_volume_grow(struct error *e, struct job *job)
 {
     return volume_grow_image(e, json_text(job->request, "image", ""), path_of(job),
                              json_number(job->request, "bytes", 0));
+}
+
+int job_volume_layers(struct error *e, struct job *job)
+{
+    const char *path = path_of(job);
+    int is_mounted = volume_is_mounted(e, path);
+    if (is_mounted != 0)
+        return is_mounted < 0 ? -1 : 0;
+    if (make_dirs(e, path, 0755) < 0)
+        return -1;
+    return overlay_mount_layers(e, json_at(job->request, "layers"), path);
 }
 
 int job_volume_unmount(struct error *e, struct job *job)

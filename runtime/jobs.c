@@ -147,6 +147,7 @@ static const struct job_row rows[] = {
     {"volume-image", job_volume_image},
     {"volume-mount", job_volume_mount},
     {"volume-grow", job_volume_grow},
+    {"volume-layers", job_volume_layers},
     {"volume-unmount", job_volume_unmount},
     {"volume-quota", job_volume_quota},
     {"tree-usage", job_tree_usage},

@@ -24,6 +24,7 @@ int job_volume_memory(struct error *e, struct job *job);
 int job_volume_image(struct error *e, struct job *job);
 int job_volume_mount(struct error *e, struct job *job);
 int job_volume_grow(struct error *e, struct job *job);
+int job_volume_layers(struct error *e, struct job *job);
 int job_volume_unmount(struct error *e, struct job *job);
 int job_volume_quota(struct error *e, struct job *job);
 int job_tree_usage(struct error *e, struct job *job);

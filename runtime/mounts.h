@@ -55,6 +55,9 @@ int mount_propagate(struct error *e, int mount_fd, unsigned long flags);
 
 /* {lower, upper, work, mapsIds} mounted at target; with mapsIds the layers' ids are mapped. */
 int overlay_mount(struct error *e, json_object *overlay, const char *target);
+/* Directories over each other, the first on top: nothing can be written, executed or used as a
+ * device. */
+int overlay_mount_layers(struct error *e, json_object *lower, const char *target);
 int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns);
 /* Mounts cgroups at target (O_PATH). */
 int mounts_cgroups(struct error *e, const struct container *c, int target,

@@ -70,6 +70,25 @@ static int mount_layers(struct error *e, json_object *overlay, json_object *lowe
     return result;
 }
 
+int overlay_mount_layers(struct error *e, json_object *lower, const char *target)
+{
+    const unsigned long flags = MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV;
+    size_t count = json_count(lower, "");
+    struct layers layers = {.fds = calloc(count + 1, sizeof *layers.fds)};
+    int result = layers.fds == NULL ? err_set(e, ENOMEM, "mount layers") : 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = add_layer(e, &layers, i == 0 ? "lowerdir=" : ":", json_entry_text(lower, i));
+    /* Without an upper directory overlayfs wants two lower ones; this one is empty. */
+    if (result == 0)
+        result = add_layer(e, &layers, count == 0 ? "lowerdir=" : ":", target);
+    if (result == 0 && mount("overlay", target, "overlay", flags, layers.data) < 0)
+        result = err_set(e, errno, "mount layers at %s (%s)", target, layers.data);
+    for (size_t i = 0; i < layers.count; i++)
+        close(layers.fds[i]);
+    free(layers.fds);
+    return result;
+}
+
 int overlay_mount(struct error *e, json_object *overlay, const char *target)
 {
     return mount_layers(e, overlay, json_at(overlay, "lower"), target);

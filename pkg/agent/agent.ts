@@ -11,16 +11,18 @@ import type { Pod, Service, Taint } from '../api/generated/types.ts';
 import { LOCAL_PATH } from '../api/volume-binding.ts';
 import type { Client } from '../client/client.ts';
 import type { Engine } from '../engine/engine.ts';
+import { Limiter } from '../image/limiter.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import { NodeEvents } from './events.ts';
 import type { Sensors } from './eviction/manager.ts';
 import { workingSet } from './eviction/usage.ts';
+import { startImageGc } from './images/start-image-gc.ts';
 import { readHost } from './node/host.ts';
 import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
 import type { NodeOptions } from './node/node-object.ts';
-import { nodeReference } from './node/node-reference.ts';
 import { openNodeResources } from './node/node-resources.ts';
+import { type PodNetwork, preparePodNetwork } from './node/pod-network.ts';
 import { Registration } from './node/registration.ts';
 import { allocatableOf, podsCgroup } from './node/reservations.ts';
 import type { ShutdownGroup } from './node/shutdown.ts';
@@ -50,14 +52,7 @@ export interface AgentOptions {
   readonly taints: readonly Taint[];
   readonly client: Client;
   readonly engine: Engine;
-  readonly network: {
-    /** The range that an earlier agent of this host was given. */
-    readonly podCidr?: string | undefined;
-    /** Makes the bridge ready for this range of pod addresses. */
-    setPodCidr(cidr: string): Promise<void>;
-    /** What pods of this host have to do without, once the bridge is ready. */
-    readonly problem?: string | undefined;
-  };
+  readonly network: PodNetwork;
   /** Mounts and limits volumes. */
   readonly volumeHost: VolumeHost;
   readonly dataDir: string;
@@ -130,15 +125,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const pods = new Pods(context);
   const statics = staticPods(options, { events, pods });
-  const setPodCidr = (cidr: string) =>
-    makeNetworkReady(options, { events, degraded, ready: () => network.resolve() }, cidr);
-  useKnownCidr(options, setPodCidr);
+  const onNetwork = { events, degraded, ready: () => network.resolve() };
+  const setPodCidr = preparePodNetwork(options, onNetwork);
   const [{ images }, { pressure }] = [engine, resources];
   const parts = { client, images, host, clock, log, events, pressure, setPodCidr };
   const registration = new Registration({ ...parts, options: node });
-  const onPressure = () => registration.report();
+  const imageGc = startImageGc(options, { events, limits: node.limits });
   const { sensors } = options;
-  const care = resources.start({ nodeName, pods, sensors, reclaimDisk: [], onPressure });
+  const hooks = { reclaimDisk: [imageGc.freeAll], onPressure: () => registration.report() };
+  const care = resources.start({ nodeName, pods, sensors, ...hooks });
   const podWatch = watchPods(options, (key, pod) => {
     if (pods.onPod(key, pod)) statics.onMirror(key, pod);
     pods.retryResizes();
@@ -149,7 +144,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const close = once(async () => {
     events.close();
     api.close();
-    await Promise.all([care.close(), podWatch.close(), registration.close()]);
+    await Promise.all([care.close(), podWatch.close(), registration.close(), imageGc.close()]);
     await Promise.all([services.close(), statics.close()]);
     await pods.close();
     await context.volumes.close();
@@ -179,18 +174,6 @@ function staticPods(
   return new StaticPods({ directory, nodeName, client, events, runner: pods, clock, log });
 }
 
-/** Pods that need no API start before it answers. */
-function useKnownCidr(
-  { network, log }: AgentOptions,
-  setPodCidr: (cidr: string) => Promise<void>,
-): void {
-  const { podCidr } = network;
-  if (podCidr === undefined) return;
-  setPodCidr(podCidr).catch((error: unknown) => {
-    log.warn('Could not make the pod network ready before the server answers', { podCidr, error });
-  });
-}
-
 function once(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined;
   return () => {
@@ -209,21 +192,6 @@ function watchPods(
 
 function watchServices({ client, clock, log }: AgentOptions): ObjectWatch<Service> {
   return new ObjectWatch<Service>({ client, clock, log, resource: 'services', query: {} });
-}
-
-/** What the network cannot give is told: pods run without it. */
-async function makeNetworkReady(
-  { network, nodeName }: AgentOptions,
-  to: { readonly events: NodeEvents; readonly degraded: string[]; ready(): void },
-  cidr: string,
-): Promise<void> {
-  await network.setPodCidr(cidr);
-  to.ready();
-  const { problem } = network;
-  if (problem === undefined || to.degraded.includes(problem)) return;
-  to.degraded.push(problem);
-  const details = { type: 'Warning', reason: 'NetworkDegraded', message: problem } as const;
-  to.events.record(nodeReference(nodeName), details);
 }
 
 type Made = Pick<
@@ -262,7 +230,15 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
     clock,
     log,
     paths,
-    volumes: new Volumes({ paths, references: made.references, tokens, host, claims }),
+    volumes: new Volumes({
+      paths,
+      references: made.references,
+      tokens,
+      host,
+      claims,
+      images: options.engine.images,
+    }),
+    pulls: new Limiter(made.limits.parallelPulls),
     dns: {
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,

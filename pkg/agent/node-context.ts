@@ -11,7 +11,8 @@ import type { NodeLimits } from './node/kubelet-args.ts';
 import type { Paths } from './paths.ts';
 import type { Admission } from './pod/admission.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
-import type { DnsFacts } from './pod/pod-files.ts';
+import type { PullQueue } from './pod/images.ts';
+import type { DnsFacts } from './pod/resolv-conf.ts';
 import type { References } from './references.ts';
 import type { NodeMetrics } from './stats/node-metrics.ts';
 import type { Volumes } from './volumes/volumes.ts';
@@ -28,6 +29,8 @@ export interface NodeContext {
   readonly admission: Admission;
   readonly paths: Paths;
   readonly dns: DnsFacts;
+  /** Image pulls of all pods. */
+  readonly pulls: PullQueue;
   readonly node: NodeFacts;
   /** What pods may have of the node. */
   readonly limits: NodeLimits;

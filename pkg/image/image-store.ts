@@ -84,6 +84,8 @@ export interface ImageStore {
    * meanwhile: then it is no longer found, and goes with its last user.
    */
   retain(id: string): () => void;
+  /** Whether somebody retains it. */
+  isInUse(id: string): boolean;
   /** Ends removals that an earlier process had put off; for whoever retains, once it has retained what it uses. */
   collect(): Promise<void>;
   close(): Promise<void>;

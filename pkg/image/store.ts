@@ -152,6 +152,10 @@ class Store implements ImageStore {
     };
   }
 
+  isInUse(id: string): boolean {
+    return this.#users.has(id);
+  }
+
   async collect(): Promise<void> {
     await this.#serially(async () => {
       const records = this.#parts.catalog.all();

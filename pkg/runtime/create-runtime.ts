@@ -173,6 +173,7 @@ type VolumeCalls =
   | 'mountMemory'
   | 'makeImage'
   | 'mountImage'
+  | 'mountLayers'
   | 'growImage'
   | 'unmount'
   | 'setQuota'
@@ -189,6 +190,9 @@ function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
     },
     async mountImage(image, path) {
       await daemon.call({ verb: 'volume-mount', image, path });
+    },
+    async mountLayers(path, layers) {
+      await daemon.call({ verb: 'volume-layers', path, layers });
     },
     async growImage(image, path, bytes) {
       await daemon.call({ verb: 'volume-grow', image, path, bytes });

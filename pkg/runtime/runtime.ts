@@ -237,6 +237,8 @@ export interface Runtime {
   makeImage(path: string, bytes: number): Promise<void>;
   /** Mounts such a file through a loop device that goes away with the mount. Done already = nothing. */
   mountImage(image: string, path: string): Promise<void>;
+  /** Mounts directories over each other, the first on top; read-only, without programs. What is mounted already stays. */
+  mountLayers(path: string, layers: readonly string[]): Promise<void>;
   /** Grows it, mounted at `path` or not. Rejects with EPERM when only the next mount can finish it. */
   growImage(image: string, path: string, bytes: number): Promise<void>;
   /** Succeeds when nothing is mounted there. */

@@ -48,8 +48,22 @@ export interface NodeLimits {
   readonly minimumReclaim: ReadonlyMap<Signal, Amount>;
   /** The most that a pod has to end in when a soft threshold drives it away. */
   readonly maxPodGraceSeconds: number;
+  readonly imageGc: ImageGcPolicy;
+  /** Image pulls at a time; Infinity = as many as there are. */
+  readonly parallelPulls: number;
   /** How long a pressure condition stays after the last threshold was crossed. */
   readonly pressureTransitionMs: number;
+}
+
+/** When images that nobody uses are removed. */
+export interface ImageGcPolicy {
+  /** Per cent of the disk in use from which on images are removed, and down to which. */
+  readonly highPercent: number;
+  readonly lowPercent: number;
+  /** An image stays at least so long. */
+  readonly minAgeMs: number;
+  /** An image unused for so long is removed; 0 = never for that alone. */
+  readonly maxAgeMs: number;
 }
 
 const NONE: Reserved = { cpu: 0, memory: 0, 'ephemeral-storage': 0, pid: 0 };
@@ -62,6 +76,8 @@ const DEFAULT_TRANSITION_MS = 300_000;
 const DEFAULT_HARD =
   'memory.available<100Mi,nodefs.available<5%,nodefs.inodesFree<5%,imagefs.available<5%,imagefs.inodesFree<5%';
 const DEFAULT_RECLAIM = 'nodefs.available=10%,imagefs.available=10%';
+
+const DEFAULT_IMAGE_GC = { highPercent: 85, lowPercent: 80, minAgeMs: 120_000, maxAgeMs: 0 };
 
 export class KubeletArgError extends Error {}
 
@@ -102,6 +118,26 @@ const READERS: Readonly<Record<string, (draft: Draft, value: string) => void>> =
   'eviction-max-pod-grace-period': (draft, value) => {
     draft.maxPodGraceSeconds = numberOf(value, -1);
   },
+  'image-gc-high-threshold': (draft, value) => {
+    draft.imageGc = { ...draft.imageGc, highPercent: percentOf(value) };
+  },
+  'image-gc-low-threshold': (draft, value) => {
+    draft.imageGc = { ...draft.imageGc, lowPercent: percentOf(value) };
+  },
+  'minimum-image-ttl-duration': (draft, value) => {
+    draft.imageGc = { ...draft.imageGc, minAgeMs: durationMs(value) };
+  },
+  'image-maximum-gc-age': (draft, value) => {
+    draft.imageGc = { ...draft.imageGc, maxAgeMs: durationMs(value) };
+  },
+  'serialize-image-pulls': (draft, value) => {
+    if (value !== 'true' && value !== 'false')
+      throw new KubeletArgError('it must be true or false');
+    draft.parallelPulls = value === 'true' ? 1 : Number.POSITIVE_INFINITY;
+  },
+  'max-parallel-image-pulls': (draft, value) => {
+    draft.parallelPulls = numberOf(value, 1);
+  },
   'eviction-pressure-transition-period': (draft, value) => {
     draft.pressureTransitionMs = durationMs(value);
   },
@@ -124,6 +160,8 @@ export function parseKubeletArgs(args: readonly string[]): NodeLimits {
     ),
     maxPodGraceSeconds: 0,
     pressureTransitionMs: DEFAULT_TRANSITION_MS,
+    imageGc: DEFAULT_IMAGE_GC,
+    parallelPulls: Number.POSITIVE_INFINITY,
     softGraces: new Map(),
   };
   for (const arg of args) {
@@ -147,8 +185,12 @@ export function parseKubeletArgs(args: readonly string[]): NodeLimits {
   return { ...limits, soft };
 }
 
-/** Throws a KubeletArgError when a soft threshold has no grace period. */
-export function checkThresholds({ soft }: NodeLimits): void {
+/** Throws a KubeletArgError when settings contradict each other, or a soft threshold has no grace period. */
+export function checkThresholds({ soft, imageGc }: NodeLimits): void {
+  if (imageGc.lowPercent >= imageGc.highPercent)
+    throw new KubeletArgError(
+      `image-gc-low-threshold must be below image-gc-high-threshold: ${imageGc.lowPercent} is not below ${imageGc.highPercent}`,
+    );
   const lacking = soft.find(({ graceMs }) => graceMs === 0);
   if (lacking === undefined) return;
   throw new KubeletArgError(
@@ -160,6 +202,12 @@ function numberOf(value: string, min: number): number {
   const number = Number(value);
   if (/^-?\d+$/.test(value) && number >= min && number <= 2 ** 31 - 1) return number;
   throw new KubeletArgError(`it must be a whole number from ${min}`);
+}
+
+function percentOf(value: string): number {
+  const percent = numberOf(value, 0);
+  if (percent <= 100) return percent;
+  throw new KubeletArgError('it must be from 0 to 100');
 }
 
 function pairsOf(value: string, separator: string): (readonly [string, string])[] {

@@ -24,6 +24,7 @@ export interface NodeOptions {
 const KUBELET_VERSION = 'v1.36.0';
 /** As in Kubernetes, so that the status stays small. */
 const MAX_IMAGES = 50;
+const MAX_IMAGE_NAMES = 5;
 
 export function newNode(options: NodeOptions, host: HostInfo) {
   return {
@@ -87,11 +88,19 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
       operatingSystem: 'linux',
       architecture: host.architecture,
     },
-    images: parts.images.slice(0, MAX_IMAGES).map(({ tags, digests, sizeBytes }) => ({
-      names: [...digests, ...tags],
-      sizeBytes,
-    })),
+    images: imagesOf(parts.images),
   };
+}
+
+/** The largest ones, each with its first names. */
+function imagesOf(images: readonly Image[]): NonNullable<NodeStatus['images']> {
+  return [...images]
+    .sort((a, b) => b.sizeBytes - a.sizeBytes || (a.id < b.id ? -1 : 1))
+    .slice(0, MAX_IMAGES)
+    .map(({ tags, digests, sizeBytes }) => ({
+      names: [...digests, ...tags].slice(0, MAX_IMAGE_NAMES),
+      sizeBytes,
+    }));
 }
 
 interface Verdict {

@@ -8,11 +8,13 @@ import type {
   Container,
   EnvVar,
   EnvVarSource,
+  FileKeySelector,
   Pod,
   Secret,
   Service,
 } from '../../api/generated/types.ts';
 import type { ReferenceKind } from '../references.ts';
+import { parseEnvFile } from './env-file.ts';
 import { expand } from './expand.ts';
 import { type FieldFacts, fieldValue, resourceValue } from './field-ref.ts';
 import { ConfigError } from './start-error.ts';
@@ -20,6 +22,8 @@ import { ConfigError } from './start-error.ts';
 export interface EnvSources extends FieldFacts {
   readonly services: readonly Service[];
   lookup(kind: ReferenceKind, name: string): Promise<ConfigMap | Secret | undefined>;
+  /** Text of a file of a volume, which never leaves it; undefined when there is none. */
+  readFile(volume: string, path: string): string | undefined;
 }
 
 /** Variables by name, in the order they are set. Rejects with a ConfigError that names what is missing. */
@@ -67,6 +71,7 @@ async function valueFor(
   if (!valueFrom) return expand(value ?? '', known);
   const own = ownValue(valueFrom, container, sources);
   if (own !== undefined) return own;
+  if (valueFrom.fileKeyRef) return fileValue(valueFrom.fileKeyRef, sources);
   const { configMapKeyRef, secretKeyRef } = valueFrom;
   const reference = configMapKeyRef ?? secretKeyRef;
   if (!reference?.name)
@@ -79,6 +84,26 @@ async function valueFor(
   const what = kind === 'configmaps' ? 'ConfigMap' : 'Secret';
   const full = `${sources.pod.metadata.namespace}/${reference.name}`;
   throw new ConfigError(`couldn't find key ${reference.key} in ${what} ${full}`);
+}
+
+function fileValue(
+  { volumeName, path, key, optional = false }: FileKeySelector,
+  sources: EnvSources,
+): string | undefined {
+  const text = sources.readFile(volumeName, path);
+  if (text === undefined) {
+    if (optional) return undefined;
+    throw new ConfigError(`couldn't read file "${path}" of volume "${volumeName}"`);
+  }
+  let value: string | undefined;
+  try {
+    value = parseEnvFile(text).get(key);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`couldn't parse environment file "${path}": ${why}`, error);
+  }
+  if (value !== undefined || optional) return value;
+  throw new ConfigError(`environment variable key "${key}" not found in file "${path}"`);
 }
 
 /** A value of the pod itself; undefined when the source is another object. */

@@ -1,36 +1,46 @@
 /** Brings a container's image to the node according to its pull policy, with the events kubectl users know. */
 
-import type { Container, Secret } from '../../api/generated/types.ts';
-import {
-  type Credentials,
-  type Image,
-  ImageError,
-  type ImageStore,
-} from '../../image/image-store.ts';
+import type { Secret } from '../../api/generated/types.ts';
+import { type Image, ImageError, type ImageStore } from '../../image/image-store.ts';
 import { describe } from '../../log/log.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { EventDetails } from '../events.ts';
+import { credentialsFor } from './keyring.ts';
+import { followPull } from './pull-progress.ts';
 import { ImagePullError } from './start-error.ts';
+
+/** Runs at most a number of pulls at a time. */
+export interface PullQueue {
+  run<T>(pull: () => Promise<T>): Promise<T>;
+}
 
 export interface ImageContext {
   readonly images: ImageStore;
+  /** Pulls at a time, of all pods. */
+  readonly pulls: PullQueue;
   readonly clock: Clock;
   readonly pullSecrets: readonly Secret[];
   record(details: Pick<EventDetails, 'type' | 'reason' | 'message'>): void;
 }
 
+/** What a container or a volume asks for. */
+interface Wanted {
+  readonly image?: string;
+  readonly imagePullPolicy?: string;
+}
+
 /** The image, pulled if the policy asks for it. Rejects with an ImagePullError. */
 export async function ensureImage(
-  container: Container,
+  wanted: Wanted,
   context: ImageContext,
   signal: AbortSignal,
 ): Promise<Image> {
-  const image = container.image ?? '';
-  const policy = container.imagePullPolicy ?? defaultPolicy(image);
+  const image = wanted.image ?? '';
+  const policy = wanted.imagePullPolicy ?? defaultPolicy(image);
   const present = find(context, image);
   // Imported by hand or embedded: there may be no registry that has it, and the one on the node is the one meant.
   if (present && (policy !== 'Always' || present.isPinned)) {
-    const message = `Container image "${image}" already present on machine`;
+    const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
     context.record({ type: 'Normal', reason: 'Pulled', message });
     return present;
   }
@@ -53,14 +63,25 @@ function find({ images, record }: ImageContext, image: string): Image | undefine
 }
 
 async function pull(image: string, context: ImageContext, signal: AbortSignal): Promise<Image> {
-  const { images, clock, record } = context;
-  record({ type: 'Normal', reason: 'Pulling', message: `Pulling image "${image}"` });
-  const startMs = clock.now();
+  const { images, clock, record, pulls } = context;
+  const askedMs = clock.now();
+  let startMs = askedMs;
   try {
     const credentials = credentialsFor(image, context.pullSecrets);
-    const pulled = await images.pull(image, { credentials }, signal);
-    const took = `${((clock.now() - startMs) / 1000).toFixed(3)}s`;
-    const message = `Successfully pulled image "${image}" in ${took} (${took} including waiting). Image size: ${pulled.sizeBytes} bytes.`;
+    const pulled = await pulls.run(async () => {
+      signal.throwIfAborted();
+      startMs = clock.now();
+      record({ type: 'Normal', reason: 'Pulling', message: `Pulling image "${image}"` });
+      const progress = followPull({ image, clock, record });
+      try {
+        return await images.pull(image, { credentials, onProgress: progress.update }, signal);
+      } finally {
+        progress.end();
+      }
+    });
+    const took = goDuration(clock.now() - startMs);
+    const whole = goDuration(clock.now() - askedMs);
+    const message = `Successfully pulled image "${image}" in ${took} (${whole} including waiting). Image size: ${pulled.sizeBytes} bytes.`;
     record({ type: 'Normal', reason: 'Pulled', message });
     return pulled;
   } catch (error) {
@@ -81,65 +102,12 @@ function defaultPolicy(image: string): string {
   return !name.includes(':') || name.endsWith(':latest') ? 'Always' : 'IfNotPresent';
 }
 
-const DOCKER_HUB = 'docker.io';
-
-/** The logins in the pod's pull secrets for the image's registry. Secrets that cannot be read are passed over. */
-function credentialsFor(image: string, secrets: readonly Secret[]): readonly Credentials[] {
-  const registry = registryOf(image);
-  const found: Credentials[] = [];
-  for (const secret of secrets) {
-    for (const [host, auth] of Object.entries(authsOf(secret))) {
-      if (hostOf(host) === registry) found.push(toCredentials(auth));
-    }
-  }
-  return found;
-}
-
-interface Auth {
-  readonly auth?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly identitytoken?: string;
-  readonly registrytoken?: string;
-}
-
-function authsOf({ data = {} }: Secret): Readonly<Record<string, Auth>> {
-  try {
-    const config = data['.dockerconfigjson'];
-    if (config) return JSON.parse(Buffer.from(config, 'base64').toString()).auths ?? {};
-    const legacy = data['.dockercfg'];
-    return legacy ? JSON.parse(Buffer.from(legacy, 'base64').toString()) : {};
-  } catch {
-    return {}; // Not JSON: the pull goes on without it, as in the kubelet.
-  }
-}
-
-function toCredentials({
-  auth,
-  username,
-  password,
-  identitytoken,
-  registrytoken,
-}: Auth): Credentials {
-  const decoded = auth ? Buffer.from(auth, 'base64').toString() : '';
-  const colon = decoded.indexOf(':');
-  const user = username ?? (colon > 0 ? decoded.slice(0, colon) : undefined);
-  const secret = password ?? (colon > 0 ? decoded.slice(colon + 1) : undefined);
-  return {
-    ...(user ? { username: user } : {}),
-    ...(secret ? { password: secret } : {}),
-    ...(identitytoken ? { identityToken: identitytoken } : {}),
-    ...(registrytoken ? { registryToken: registrytoken } : {}),
-  };
-}
-
-function registryOf(image: string): string {
-  const first = image.split('/')[0] ?? '';
-  const isHost = image.includes('/') && (/[.:]/.test(first) || first === 'localhost');
-  return isHost ? first : DOCKER_HUB;
-}
-
-function hostOf(key: string): string {
-  const host = key.replace(/^https?:\/\//, '').split('/')[0] ?? '';
-  return host === 'index.docker.io' || host === 'registry-1.docker.io' ? DOCKER_HUB : host;
+/** Whole milliseconds as Go prints them: 523ms, 1.5s, 1m2.5s. */
+function goDuration(ms: number): string {
+  if (ms < 1000) return `${Math.floor(ms)}ms`;
+  const minutes = Math.floor(ms / 60_000);
+  const seconds = `${Math.floor(ms % 60_000) / 1000}s`;
+  if (minutes === 0) return seconds;
+  const hours = Math.floor(minutes / 60);
+  return hours > 0 ? `${hours}h${minutes % 60}m${seconds}` : `${minutes}m${seconds}`;
 }

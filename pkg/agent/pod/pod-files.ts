@@ -3,15 +3,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
-
-export interface DnsFacts {
-  /** Cluster DNS addresses; none = pods use the host's resolver. */
-  readonly clusterDns: readonly string[];
-  readonly clusterDomain: string;
-}
+import { type DnsFacts, resolvConf } from './resolv-conf.ts';
 
 const MAX_HOSTNAME = 63;
-const MAX_NAMESERVERS = 3;
 
 export function hostnameOf(pod: Pod, clusterDomain: string): string {
   if (pod.spec.hostnameOverride) return pod.spec.hostnameOverride;
@@ -34,7 +28,14 @@ export async function writePodFiles(
     pod,
     podIps,
     dns,
-  }: { readonly pod: Pod; readonly podIps: readonly string[]; readonly dns: DnsFacts },
+    warn,
+  }: {
+    readonly pod: Pod;
+    readonly podIps: readonly string[];
+    readonly dns: DnsFacts;
+    /** Told when a limit of resolv.conf is exceeded. */
+    warn(message: string): void;
+  },
 ): Promise<ReadonlyMap<string, string>> {
   await mkdir(directory, { recursive: true });
   const host = {
@@ -44,7 +45,7 @@ export async function writePodFiles(
   const files = {
     hosts: hostsFile({ pod, podIps, domain: dns.clusterDomain, hostHosts: host.hosts }),
     hostname: `${hostnameOf(pod, dns.clusterDomain)}\n`,
-    'resolv.conf': resolvConf(pod, dns, host.resolv),
+    'resolv.conf': resolvConf(pod, dns, { hostFile: host.resolv, warn }),
   };
   const mounts = new Map<string, string>();
   for (const [name, text] of Object.entries(files)) {
@@ -92,63 +93,4 @@ function hostsFile({ pod, podIps, domain, hostHosts }: HostsFacts): string {
   );
   const added = aliases.length > 0 ? ['', '# Entries added by HostAliases.', ...aliases] : [];
   return `${[...lines, ...added].join('\n')}\n`;
-}
-
-interface Resolver {
-  readonly nameservers: readonly string[];
-  readonly searches: readonly string[];
-  readonly options: readonly string[];
-}
-
-/** By dnsPolicy, then dnsConfig; see Kubernetes' "DNS for Services and Pods". */
-export function resolvConf(pod: Pod, dns: DnsFacts, hostFile: string): string {
-  const host = parseResolvConf(hostFile);
-  const base = baseResolver(pod, dns, host);
-  const extra = pod.spec.dnsConfig;
-  const options = (extra?.options ?? []).map(({ name = '', value }) =>
-    value ? `${name}:${value}` : name,
-  );
-  const optionName = (option: string) => option.split(':')[0];
-  const kept = base.options.filter(
-    (old) => !options.some((option) => optionName(option) === optionName(old)),
-  );
-  const nameservers = [...base.nameservers, ...(extra?.nameservers ?? [])].slice(
-    0,
-    MAX_NAMESERVERS,
-  );
-  const searches = [...new Set([...base.searches, ...(extra?.searches ?? [])])];
-  const all = [...kept, ...options];
-  const lines = [
-    ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
-    ...nameservers.map((address) => `nameserver ${address}`),
-    ...(all.length > 0 ? [`options ${all.join(' ')}`] : []),
-  ];
-  return `${lines.join('\n')}\n`;
-}
-
-function baseResolver(pod: Pod, { clusterDns, clusterDomain }: DnsFacts, host: Resolver): Resolver {
-  const policy = pod.spec.dnsPolicy ?? 'ClusterFirst';
-  if (policy === 'None') return { nameservers: [], searches: [], options: [] };
-  const isCluster =
-    policy === 'ClusterFirstWithHostNet' || (policy === 'ClusterFirst' && !pod.spec.hostNetwork);
-  if (!isCluster || clusterDns.length === 0) return host;
-  const service = `svc.${clusterDomain}`;
-  const searches = [
-    `${pod.metadata.namespace}.${service}`,
-    service,
-    clusterDomain,
-    ...host.searches,
-  ];
-  return { nameservers: clusterDns, searches, options: ['ndots:5'] };
-}
-
-function parseResolvConf(text: string): Resolver {
-  const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
-  const of = (keyword: string) =>
-    lines.filter(([first]) => first === keyword).map((line) => line.slice(1));
-  return {
-    nameservers: of('nameserver').flatMap((line) => line.slice(0, 1)),
-    searches: of('search').at(-1) ?? [],
-    options: of('options').flat(),
-  };
 }

@@ -5,7 +5,9 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ConfigMap, Container, Pod, Secret, Service } from '../../api/generated/types.ts';
 import { type ContainerConfig, EngineError, type SandboxInfo } from '../../engine/engine.ts';
+import { readRootedFile } from '../../engine/rooted-file.ts';
 import type { Image } from '../../image/image-store.ts';
+import type { EventDetails } from '../events.ts';
 import type { NodeContext } from '../node-context.ts';
 import { logPath, messagePath, podDir } from '../paths.ts';
 import { isStatic } from '../static/annotations.ts';
@@ -13,9 +15,11 @@ import { containerMounts } from '../volumes/mounts.ts';
 import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
 import { type HookTarget, postStart } from './hooks.ts';
+import { mountImageVolumes } from './image-volumes.ts';
 import { ensureImage } from './images.ts';
 import { CONTAINER_NAME } from './labels.ts';
 import { hostnameOf, writePodFiles } from './pod-files.ts';
+import { imagesOf } from './pod-images.ts';
 import { ephemeralContainers, fieldOf } from './records.ts';
 import { cgroupParent, containerResources, oomScoreAdj } from './resources.ts';
 import { seccompFor } from './seccomp.ts';
@@ -53,6 +57,8 @@ export async function startContainer(
   const { pod, container } = request;
   const record = recorder(context, pod, container);
   const image = await bringImage(context, request, signal);
+  const tell = ({ type, reason, message }: EventDetails) => record(type, reason, message);
+  await mountImageVolumes(context, request, tell, signal);
   const config = await configOf(context, { request, image }, signal).catch((error: unknown) => {
     if (error instanceof StartError) record('Warning', 'Failed', `Error: ${error.message}`);
     throw error;
@@ -108,19 +114,9 @@ async function bringImage(
   signal: AbortSignal,
 ): Promise<Image> {
   const record = recorder(context, pod, container);
-  const lookup = lookupIn(context, pod, signal);
-  const names = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
-  const secrets = await Promise.all(names.map((name) => lookup('secrets', name)));
-  return ensureImage(
-    container,
-    {
-      images: context.engine.images,
-      clock: context.clock,
-      pullSecrets: secrets.filter((secret): secret is Secret => secret?.kind === 'Secret'),
-      record: ({ type, reason, message }) => record(type, reason, message),
-    },
-    signal,
-  );
+  const images = await imagesOf(context, pod, signal);
+  const tell = ({ type, reason, message }: EventDetails) => record(type, reason, message);
+  return ensureImage(container, { ...images, record: tell }, signal);
 }
 
 function lookupIn({ references }: NodeContext, pod: Pod, signal: AbortSignal) {
@@ -144,9 +140,12 @@ async function configOf(
     node,
     services: await servicesFor(context, pod, signal),
     lookup: lookupIn(context, pod, signal),
+    readFile: (volume, path) => readRootedFile([volumes.get(volume) ?? '/dev/null'], path),
   });
   const own = join(podDir(paths, pod.metadata.uid));
-  const files = new Map(await writePodFiles(own, { pod, podIps, dns }));
+  const warn = (message: string) =>
+    context.events.record(pod, { type: 'Warning', reason: 'DNSConfigForming', message });
+  const files = new Map(await writePodFiles(own, { pod, podIps, dns, warn }));
   const run = { container: container.name, attempt };
   files.set(
     container.terminationMessagePath ?? DEFAULT_MESSAGE_PATH,

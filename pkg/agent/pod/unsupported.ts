@@ -66,11 +66,6 @@ const CONTAINER: readonly Row<Container>[] = [
     why: NO_DRA,
     isUsed: ({ resources }) => (resources?.claims ?? []).length > 0,
   },
-  {
-    field: 'env.valueFrom.fileKeyRef',
-    why: 'this node reads no environment from files',
-    isUsed: ({ env = [] }) => env.some(({ valueFrom }) => valueFrom?.fileKeyRef !== undefined),
-  },
 ];
 
 const VOLUME_KINDS: readonly (keyof Volume)[] = [
@@ -79,6 +74,7 @@ const VOLUME_KINDS: readonly (keyof Volume)[] = [
   'emptyDir',
   'ephemeral',
   'hostPath',
+  'image',
   'persistentVolumeClaim',
   'projected',
   'secret',

@@ -1,6 +1,6 @@
 /** The mounts of one container: its volume mounts, and the files that the node gives every pod. */
 
-import { realpath } from 'node:fs/promises';
+import { access, realpath } from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { Mount } from '../../engine/engine.ts';
@@ -43,6 +43,8 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
   if (root === undefined) throw new ConfigError(`volume "${mount.name}" of container is not there`);
   const subPath = mount.subPathExpr ? expand(mount.subPathExpr, facts.env) : mount.subPath;
   const source = subPath ? await resolveSubPath(root, subPath) : { source: root };
+  const isImage = facts.pod.spec.volumes?.some(({ name, image }) => name === mount.name && image);
+  if (isImage) await mustExist(source.source, mount);
   const propagation = PROPAGATION[(mount.mountPropagation ?? 'None') as keyof typeof PROPAGATION];
   const volume = facts.pod.spec.volumes?.find(({ name }) => name === mount.name);
   const isContent = Boolean(
@@ -52,10 +54,21 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
     ...source,
     destination: normalize(mount.mountPath).replace(/(.)\/$/, '$1'),
     isReadOnly:
-      mount.readOnly === true || isContent || volume?.persistentVolumeClaim?.readOnly === true,
+      mount.readOnly === true ||
+      isContent ||
+      isImage === true ||
+      volume?.persistentVolumeClaim?.readOnly === true,
+    ...(isImage ? { options: ['noexec', 'nosuid', 'nodev'] } : {}),
     ...(isRecursivelyReadOnly(mount) ? { isRecursivelyReadOnly: true } : {}),
     ...(propagation ? { propagation } : {}),
   };
+}
+
+/** Nothing can be made in an image. */
+async function mustExist(path: string, { name, subPath = '' }: VolumeMount): Promise<void> {
+  await access(path).catch((cause: unknown) => {
+    throw new ConfigError(`image volume "${name}" has no path "${subPath}"`, cause);
+  });
 }
 
 /** IfPossible is Enabled here: every kernel that mini runs on can do it. */

@@ -4,6 +4,7 @@ export interface VolumeHost {
   mountMemory(path: string, bytes?: number): Promise<void>;
   makeImage(path: string, bytes: number): Promise<void>;
   mountImage(image: string, path: string): Promise<void>;
+  mountLayers(path: string, layers: readonly string[]): Promise<void>;
   growImage(image: string, path: string, bytes: number): Promise<void>;
   unmount(path: string): Promise<void>;
   setQuota(path: string, bytes: number): Promise<void>;

@@ -7,12 +7,14 @@ import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigMap, Pod, Secret, Volume } from '../../api/generated/types.ts';
 import { bytes } from '../../api/quantity.ts';
+import type { ImageStore } from '../../image/image-store.ts';
 import { type Paths, podDir, podRunDir } from '../paths.ts';
 import type { FieldFacts } from '../pod/field-ref.ts';
 import type { References } from '../references.ts';
 import { writePayload } from './atomic-writer.ts';
 import type { Claims } from './claims.ts';
 import { hostPath } from './host-path.ts';
+import { ImageVolumes } from './image-volumes.ts';
 import { type PayloadSources, payloadOf } from './payload-of.ts';
 import type { Tokens } from './tokens.ts';
 import type { VolumeHost } from './volume-host.ts';
@@ -23,6 +25,7 @@ interface VolumesOptions {
   readonly tokens: Tokens;
   readonly host: VolumeHost;
   readonly claims: Claims;
+  readonly images: Pick<ImageStore, 'retain'>;
 }
 
 /** A volume could not be made; the message is for the FailedMount event. */
@@ -36,10 +39,13 @@ export class VolumeError extends Error {
 }
 
 export class Volumes {
+  /** Volumes that are images; mounted when a container that needs one starts, as pulling has its own back-off. */
+  readonly images: ImageVolumes;
   readonly #options: VolumesOptions;
 
   constructor(options: VolumesOptions) {
     this.#options = options;
+    this.images = new ImageVolumes(options);
   }
 
   /** Makes all volumes of the pod, or brings them up to date; returns their host paths. Rejects with a VolumeError. */
@@ -79,6 +85,7 @@ export class Volumes {
     tokens.forget(uid);
     await claims.release(uid);
     await this.#unmountAll(join(podRunDir(paths, uid), 'volumes'));
+    this.images.release(uid);
     await rm(podDir(paths, uid), { recursive: true, force: true });
     await rm(podRunDir(paths, uid), { recursive: true, force: true });
   }
@@ -87,6 +94,10 @@ export class Volumes {
     const { pod } = facts;
     if (volume.emptyDir) return this.#emptyDir(facts, volume);
     if (volume.hostPath) return hostPath(volume.hostPath);
+    if (volume.image) {
+      await this.images.adopt(pod.metadata.uid, volume.name);
+      return this.images.path(pod.metadata.uid, volume.name);
+    }
     const claim = await this.#options.claims.mount(pod, volume, signal);
     if (claim) {
       if (claim.isOwnable && !isReadOnly(volume)) await this.#own(pod, claim.path);

@@ -286,6 +286,7 @@ function createImages(pulls: string[], pullable: ReadonlySet<string>): ImageStor
     tag: refuse,
     remove: refuse,
     retain: () => () => undefined,
+    isInUse: () => false,
     collect: refuse,
     close: () => Promise.resolve(),
   };

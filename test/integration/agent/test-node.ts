@@ -48,6 +48,7 @@ const NO_MOUNTS: VolumeHost = {
   ownTree: nothing,
   removeTree: (path) => rm(path, { recursive: true, force: true }),
   makeImage: () => Promise.reject(new Error('this node makes no images')),
+  mountLayers: () => Promise.reject(new Error('this node mounts no layers')),
   mountImage: () => Promise.reject(new Error('this node mounts no images')),
   growImage: () => Promise.reject(new Error('this node grows no images')),
   setQuota: () => Promise.reject(new Error('this node has no quotas')),

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { CrashBackoff } from '../../../../pkg/agent/pod/crash-backoff.ts';
 import { expand } from '../../../../pkg/agent/pod/expand.ts';
 import { goDuration } from '../../../../pkg/agent/pod/holds.ts';
-import { resolvConf } from '../../../../pkg/agent/pod/pod-files.ts';
+import { resolvConf } from '../../../../pkg/agent/pod/resolv-conf.ts';
 import {
   cgroupParent,
   containerResources,
@@ -119,23 +119,41 @@ suite('agent: text and numbers of a pod', ({ test }) => {
     const cluster =
       'search ns.svc.cluster.local svc.cluster.local cluster.local example.org\nnameserver 10.43.0.10\noptions ndots:5\n';
     const own = 'search example.org\nnameserver 192.0.2.53\noptions edns0\n';
-    assert.is(resolvConf(podOf({}), dns, host), cluster);
-    assert.is(resolvConf(podOf({ hostNetwork: true }), dns, host), own);
+    assert.is(resolvConf(podOf({}), dns, { hostFile: host, warn: () => undefined }), cluster);
     assert.is(
-      resolvConf(podOf({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' }), dns, host),
+      resolvConf(podOf({ hostNetwork: true }), dns, { hostFile: host, warn: () => undefined }),
+      own,
+    );
+    assert.is(
+      resolvConf(podOf({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' }), dns, {
+        hostFile: host,
+        warn: () => undefined,
+      }),
       cluster,
     );
-    assert.is(resolvConf(podOf({ dnsPolicy: 'Default' }), dns, host), own);
-    assert.is(resolvConf(podOf({}), { ...dns, clusterDns: [] }, host), own);
+    assert.is(
+      resolvConf(podOf({ dnsPolicy: 'Default' }), dns, { hostFile: host, warn: () => undefined }),
+      own,
+    );
+    assert.is(
+      resolvConf(podOf({}), { ...dns, clusterDns: [] }, { hostFile: host, warn: () => undefined }),
+      own,
+    );
     const dnsConfig = {
       nameservers: ['192.0.2.1'],
       searches: ['a.b'],
       options: [{ name: 'ndots', value: '2' }],
     };
     assert.is(
-      resolvConf(podOf({ dnsPolicy: 'None', dnsConfig }), dns, host),
+      resolvConf(podOf({ dnsPolicy: 'None', dnsConfig }), dns, {
+        hostFile: host,
+        warn: () => undefined,
+      }),
       'search a.b\nnameserver 192.0.2.1\noptions ndots:2\n',
     );
-    assert.match(resolvConf(podOf({ dnsConfig }), dns, host), /options ndots:2\n$/);
+    assert.match(
+      resolvConf(podOf({ dnsConfig }), dns, { hostFile: host, warn: () => undefined }),
+      /options ndots:2\n$/,
+    );
   });
 });

@@ -36,16 +36,9 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   ],
   [withContainer({ volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] }), /volumeDevices/],
   [withContainer({ resources: { claims: [{ name: 'gpu' }] } }), /resources.claims/],
-  [
-    withContainer({
-      env: [{ name: 'A', valueFrom: { fileKeyRef: { key: 'k', path: 'p', volumeName: 'v' } } }],
-    }),
-    /fileKeyRef/,
-  ],
   [{ initContainers: [{ name: 'i', resources: { claims: [{ name: 'c' }] } }] }, /"i" resources/],
   [withVolume({ nfs: { server: 's', path: '/' } }), /^volume "v" nfs/],
   [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
-  [withVolume({ image: { reference: 'r' } }), /volume "v" image/],
   [withVolume({ emptyDir: { medium: 'HugePages' } }), /emptyDir.medium: HugePages/],
   [
     withVolume({ projected: { sources: [{ clusterTrustBundle: { path: 'p' } }] } }),
