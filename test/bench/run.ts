@@ -68,11 +68,17 @@ const store = section(
   execFileSync(process.execPath, ['test/bench/store.ts'], { encoding: 'utf8' }),
 );
 before = load();
+const images = section(
+  'Images',
+  before,
+  execFileSync(process.execPath, ['test/bench/images.ts'], { encoding: 'utf8' }),
+);
+before = load();
 const cluster = section('Cluster of one node', before, await onHost(probeCluster));
 before = load();
 const density = section('Density of one node', before, await onHost(probeDensity));
 
-const missed = [...store, ...cluster, ...density].filter(isMissed);
+const missed = [...store, ...images, ...cluster, ...density].filter(isMissed);
 if (missed.length === 0) {
   show('All goals are met.');
 } else {
