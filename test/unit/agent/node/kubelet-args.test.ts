@@ -47,6 +47,12 @@ suite('kubelet-arg', ({ test }) => {
       'eviction-minimum-reclaim=nodefs.available=1Gi',
       'eviction-max-pod-grace-period=20',
       'eviction-pressure-transition-period=500ms',
+      'image-gc-high-threshold=70',
+      'image-gc-low-threshold=60',
+      'minimum-image-ttl-duration=1m',
+      'image-maximum-gc-age=24h',
+      'serialize-image-pulls=false',
+      'max-parallel-image-pulls=4',
     ]);
     checkThresholds(limits);
     assert.equal(limits, {
@@ -62,6 +68,8 @@ suite('kubelet-arg', ({ test }) => {
       minimumReclaim: new Map([['nodefs.available', { quantity: '1Gi' }]]),
       maxPodGraceSeconds: 20,
       pressureTransitionMs: 500,
+      imageGc: { highPercent: 70, lowPercent: 60, minAgeMs: 60_000, maxAgeMs: 86_400_000 },
+      parallelPulls: 4,
     });
   });
 
@@ -72,6 +80,9 @@ suite('kubelet-arg', ({ test }) => {
         /^mini has no setting feature-gates of the kubelet; it has max-pods,/,
       ],
       ['max-pods', /^it must be name=value/],
+      ['image-gc-high-threshold=101', /^image-gc-high-threshold: it must be from 0 to 100/],
+      ['serialize-image-pulls=maybe', /^serialize-image-pulls: it must be true or false/],
+      ['max-parallel-image-pulls=0', /^max-parallel-image-pulls: it must be a whole number from 1/],
       ['max-pods=many', /^max-pods: it must be a whole number from 0/],
       ['kube-reserved=gpu=1', /^kube-reserved: "gpu" cannot be reserved/],
       ['kube-reserved=cpu=-1', /^kube-reserved: "-1" is negative/],
