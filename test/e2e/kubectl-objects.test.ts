@@ -99,7 +99,6 @@ suite('e2e/kubectl-objects', ({ test }) => {
         ],
         [/namespaces "none" not found/, 'create configmap x -n none'],
         [/a lowercase RFC 1123 label must consist of/, 'create namespace Bad_Name'],
-        [/Metrics API not available/, 'top pods'],
         [/field "nofield" does not exist/, 'explain pod.spec.nofield'],
         [
           /"system:nobody" cannot list resource "secrets" in API group "" at the cluster scope/,

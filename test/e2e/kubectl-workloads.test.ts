@@ -5,7 +5,9 @@ import * as assert from 'uvu/assert';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = 150_000;
+/** Pods that end by themselves may take their 30 seconds. */
+const ENDING_MS = 60_000;
 const NEXT = 'docker.io/library/busybox:1.36';
 const WAIT = '--timeout=60s';
 
@@ -132,7 +134,9 @@ suite('e2e/kubectl-workloads', ({ test, cleanup }) => {
         '--current-replicas=9',
       );
       await cluster.refused(/"nope" not found/, 'scale', 'deploy/nope', '--replicas=1');
-      // Nothing runs in them that would need time to end.
+      const noPods = () =>
+        cluster.until('no pods', async () => (await podNames(cluster, 'hello')) === '', ENDING_MS);
+      // Those made from now on; earlier ones may take their 30 seconds.
       await cluster.kubectl(
         'patch',
         'deploy',
@@ -142,12 +146,12 @@ suite('e2e/kubectl-workloads', ({ test, cleanup }) => {
       );
       await cluster.kubectl('rollout', 'status', 'deploy/hello', WAIT);
       await cluster.kubectl('scale', 'deploy/hello', '--replicas=0');
-      await cluster.until('no pods', async () => (await podNames(cluster, 'hello')) === '');
+      await noPods();
       await cluster.kubectl('scale', 'deploy/hello', '--replicas=20');
       await cluster.kubectl('rollout', 'status', 'deploy/hello', WAIT);
       assert.is((await podNames(cluster, 'hello')).split(' ').length, 20);
       await cluster.kubectl('delete', 'deploy', 'hello');
-      await cluster.until('no pods', async () => (await podNames(cluster, 'hello')) === '');
+      await noPods();
       assert.is(await cluster.kubectl('get', 'rs', '-o', 'name'), '');
     },
     TIMEOUT_MS,
