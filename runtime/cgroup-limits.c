@@ -6,14 +6,10 @@
 #include "json.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define SHARES_MIN 2
-#define SHARES_MAX 262144
-#define WEIGHT_MAX 10000
+#include <unistd.h>
 
 void limit_warn(const struct limits *l, const char *controller, const char *what)
 {
@@ -38,23 +34,31 @@ int limit_put(struct error *e, const struct limits *l, const char *controller, c
     return 0;
 }
 
-static int put_number(struct error *e, const struct limits *l, const char *controller,
-                      const char *file, int64_t value)
+int limit_put_number(struct error *e, const struct limits *l, const char *controller,
+                     const char *file, int64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)value);
     return limit_put(e, l, controller, file, text);
 }
 
-/* A value of the config into a file of the same meaning, if it is given. */
-struct row {
-    const char *path;
-    const char *controller;
-    const char *file;
-    bool is_zero_meant; /* else 0 is how engines say that it is not given */
-};
+bool limit_has(const struct limits *l, const char *controller, const char *file)
+{
+    cleanup_free char *dir = cgroup_dir(l->cgroup, controller);
+    cleanup_free char *path = dir == NULL ? NULL : text_format("%s/%s", dir, file);
+    return path != NULL && access(path, F_OK) == 0;
+}
 
-static bool is_given(json_object *value, const struct row *row)
+int limit_need(struct error *e, const struct limits *l, const char *controller, const char *what)
+{
+    cleanup_free char *dir = cgroup_dir(l->cgroup, controller);
+    if (dir != NULL)
+        return 0;
+    return err_set(e, 0, "linux.resources.%s: the cgroup controller %s is not mounted on this host",
+                   what, controller);
+}
+
+static bool is_given(json_object *value, const struct limit_row *row)
 {
     if (value == NULL || *json_object_get_string(value) == '\0')
         return false;
@@ -62,127 +66,105 @@ static bool is_given(json_object *value, const struct row *row)
            json_object_get_int64(value) != 0;
 }
 
-static int put_rows(struct error *e, const struct limits *l, const struct row *rows, size_t count)
+int limit_put_rows(struct error *e, const struct limits *l, const struct limit_row *rows,
+                   size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         json_object *value = json_at(l->resources, rows[i].path);
         if (!is_given(value, &rows[i]))
             continue;
         if (limit_put(e, l, rows[i].controller, rows[i].file, json_object_get_string(value)) < 0)
-            return -1;
+            return err_wrap(e, "linux.resources.%s", rows[i].path);
     }
     return 0;
 }
 
-/* v1 keeps limit <= memory+swap at every moment, so the order depends on the direction. */
-static int memory_v1(struct error *e, const struct limits *l)
+int limit_put_devices(struct error *e, const struct limits *l, const struct limit_devices *rows,
+                      size_t count)
 {
-    int64_t limit = json_number(l->resources, "memory.limit", 0);
-    int64_t swap = json_number(l->resources, "memory.swap", 0);
-    const char *limit_file = "memory.limit_in_bytes", *swap_file = "memory.memsw.limit_in_bytes";
-    if (limit != 0 && put_number(e, l, "memory", limit_file, limit) < 0) {
-        if (e->code != EINVAL || swap == 0 || put_number(e, l, "memory", swap_file, swap) < 0 ||
-            put_number(e, l, "memory", limit_file, limit) < 0)
-            return -1;
-    } else if (swap != 0 && put_number(e, l, "memory", swap_file, swap) < 0) {
-        return -1;
+    for (size_t row = 0; row < count; row++) {
+        json_object *list = json_at(l->resources, rows[row].path);
+        size_t devices = json_count(list, "");
+        for (size_t i = 0; i < devices; i++) {
+            json_object *device = json_entry(list, i);
+            int64_t value = json_number(device, rows[row].key, -1);
+            if (value < 0)
+                continue;
+            cleanup_free char *line = text_format(
+                "%lld:%lld %s%lld", (long long)json_number(device, "major", 0),
+                (long long)json_number(device, "minor", 0), rows[row].prefix, (long long)value);
+            if (limit_put(e, l, rows[row].controller, rows[row].file, line) < 0)
+                return err_wrap(e, "linux.resources.%s[%zu]", rows[row].path, i);
+        }
     }
-    if (json_flag(l->resources, "memory.disableOOMKiller", false))
-        return limit_put(e, l, "memory", "memory.oom_control", "1");
     return 0;
 }
 
-static int apply_v1(struct error *e, const struct limits *l)
-{
-    static const struct row rows[] = {
-        {"memory.reservation", "memory", "memory.soft_limit_in_bytes", false},
-        {"memory.swappiness", "memory", "memory.swappiness", true},
-        {"cpu.shares", "cpu", "cpu.shares", false},
-        {"cpu.period", "cpu", "cpu.cfs_period_us", false},
-        {"cpu.quota", "cpu", "cpu.cfs_quota_us", false},
-        {"cpu.burst", "cpu", "cpu.cfs_burst_us", true},
-        {"cpu.idle", "cpu", "cpu.idle", true},
-        {"cpu.cpus", "cpuset", "cpuset.cpus", false},
-        {"cpu.mems", "cpuset", "cpuset.mems", false},
-        {"blockIO.weight", "blkio", "blkio.bfq.weight", false},
-    };
-    if (memory_v1(e, l) < 0 || put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
-        return -1;
-    return devices_v1(e, l);
-}
-
-/*
- * Shares 2..262144 onto weights 1..10000 such that 1024, the weight of a processor, is 100, the
- * default. Source: the conversion that runc 1.3.2 and crun 1.23 have agreed on.
+/* hugetlb.<size>.<…>: pages, and the reservations that lead to them where the kernel counts those.
  */
-static int64_t weight_of(int64_t shares)
+static int put_huge_pages(struct error *e, const struct limits *l)
 {
-    if (shares <= SHARES_MIN)
-        return 1;
-    if (shares >= SHARES_MAX)
-        return WEIGHT_MAX;
-    double l = log2((double)shares);
-    return (int64_t)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34));
-}
-
-static int cpu_v2(struct error *e, const struct limits *l)
-{
-    int64_t shares = json_number(l->resources, "cpu.shares", 0);
-    int64_t quota = json_number(l->resources, "cpu.quota", 0);
-    int64_t period = json_number(l->resources, "cpu.period", 100000);
-    if (shares > 0 && put_number(e, l, "cpu", "cpu.weight", weight_of(shares)) < 0)
-        return -1;
-    if (quota == 0 && json_at(l->resources, "cpu.period") == NULL)
-        return 0;
-    char text[64];
-    if (quota > 0)
-        snprintf(text, sizeof text, "%lld %lld", (long long)quota, (long long)period);
-    else
-        snprintf(text, sizeof text, "max %lld", (long long)period);
-    return limit_put(e, l, "cpu", "cpu.max", text);
-}
-
-static int memory_v2(struct error *e, const struct limits *l)
-{
-    int64_t limit = json_number(l->resources, "memory.limit", 0);
-    int64_t swap = json_number(l->resources, "memory.swap", 0);
-    if (limit != 0 && (limit < 0 ? limit_put(e, l, "memory", "memory.max", "max")
-                                 : put_number(e, l, "memory", "memory.max", limit)) < 0)
-        return -1;
-    /* v1 counts memory+swap, v2 swap alone. */
-    if (swap != 0 && (swap < 0 || limit <= 0 || swap < limit
-                          ? limit_put(e, l, "memory", "memory.swap.max", swap < 0 ? "max" : "0")
-                          : put_number(e, l, "memory", "memory.swap.max", swap - limit)) < 0)
-        return -1;
-    return 0;
-}
-
-static int apply_v2(struct error *e, const struct limits *l)
-{
-    static const struct row rows[] = {
-        {"memory.reservation", "memory", "memory.low", false},
-        {"cpu.burst", "cpu", "cpu.max.burst", true},
-        {"cpu.idle", "cpu", "cpu.idle", true},
-        {"cpu.cpus", "cpuset", "cpuset.cpus", false},
-        {"cpu.mems", "cpuset", "cpuset.mems", false},
-        {"blockIO.weight", "io", "io.bfq.weight", false},
-    };
-    if (memory_v2(e, l) < 0 || cpu_v2(e, l) < 0 ||
-        put_rows(e, l, rows, sizeof rows / sizeof *rows) < 0)
-        return -1;
-    if (devices_v2(e, l) < 0)
-        return -1;
-    json_object *unified = json_at(l->resources, "unified");
-    if (unified == NULL)
-        return 0;
-    json_object_object_foreach(unified, file, value)
-    {
-        if (strchr(file, '/') != NULL)
-            return err_set(e, 0, "unified key \"%s\" must be a file name", file);
-        if (limit_put(e, l, "unified", file, json_object_get_string(value)) < 0)
-            return -1;
+    json_object *list = json_at(l->resources, "hugepageLimits");
+    size_t count = json_count(list, "");
+    const char *end = l->cgroup->is_v2 ? "max" : "limit_in_bytes";
+    for (size_t i = 0; i < count; i++) {
+        json_object *entry = json_entry(list, i);
+        const char *size = json_text(entry, "pageSize", "");
+        int64_t limit = json_number(entry, "limit", 0);
+        if (*size == '\0' || strchr(size, '/') != NULL)
+            return err_set(e, 0, "linux.resources.hugepageLimits[%zu]: pageSize is missing", i);
+        cleanup_free char *pages = text_format("hugetlb.%s.%s", size, end);
+        cleanup_free char *reserved = text_format("hugetlb.%s.rsvd.%s", size, end);
+        if (limit_put_number(e, l, "hugetlb", pages, limit) < 0 ||
+            (limit_has(l, "hugetlb", reserved) &&
+             limit_put_number(e, l, "hugetlb", reserved, limit) < 0))
+            return err_wrap(e, "linux.resources.hugepageLimits[%zu]", i);
     }
     return 0;
+}
+
+static int put_rdma(struct error *e, const struct limits *l)
+{
+    json_object *devices = json_at(l->resources, "rdma");
+    if (devices == NULL || json_object_object_length(devices) == 0)
+        return 0;
+    if (limit_need(e, l, "rdma", "rdma") < 0)
+        return -1;
+    json_object_object_foreach(devices, name, entry)
+    {
+        int64_t handles = json_number(entry, "hcaHandles", -1);
+        int64_t objects = json_number(entry, "hcaObjects", -1);
+        cleanup_free char *handle =
+            handles < 0 ? text_format("max") : text_format("%lld", (long long)handles);
+        cleanup_free char *object =
+            objects < 0 ? text_format("max") : text_format("%lld", (long long)objects);
+        cleanup_free char *line =
+            text_format("%s hca_handle=%s hca_object=%s", name, handle, object);
+        if (limit_put(e, l, "rdma", "rdma.max", line) < 0)
+            return err_wrap(e, "linux.resources.rdma");
+    }
+    return 0;
+}
+
+/* memory.checkBeforeUpdate: a limit below what is used would have something killed. */
+static int check_memory(struct error *e, const struct limits *l)
+{
+    int64_t limit = json_number(l->resources, "memory.limit", 0);
+    cleanup_free char *dir = cgroup_dir(l->cgroup, "memory");
+    if (limit <= 0 || dir == NULL || !json_flag(l->resources, "memory.checkBeforeUpdate", false))
+        return 0;
+    cleanup_free char *text = NULL;
+    cleanup_free char *file =
+        text_format("%s/%s", dir, l->cgroup->is_v2 ? "memory.current" : "memory.usage_in_bytes");
+    if (file_read(e, file, &text, 64) < 0)
+        return -1;
+    int64_t used = strtoll(text, NULL, 10);
+    if (used <= limit)
+        return 0;
+    return err_set(e, 0,
+                   "linux.resources.memory.limit %lld is below the %lld bytes in use, and "
+                   "checkBeforeUpdate is set",
+                   (long long)limit, (long long)used);
 }
 
 int cgroup_keep(struct error *e, const char *path, json_object *resources, json_object *warnings)
@@ -215,14 +197,12 @@ int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources
     int64_t pids = json_number(resources, "pids.limit", 0);
     if (resources == NULL)
         return 0;
+    if (json_at(resources, "memory.kernel") != NULL)
+        limit_warn(&l, "memory", "memory.kernel is obsolete and ignored");
     if (pids != 0 && (pids < 0 ? limit_put(e, &l, "pids", "pids.max", "max")
-                               : put_number(e, &l, "pids", "pids.max", pids)) < 0)
+                               : limit_put_number(e, &l, "pids", "pids.max", pids)) < 0)
         return -1;
-    if (json_count(resources, "hugepageLimits") > 0)
-        limit_warn(&l, "hugetlb", "huge page limits not applied");
-    if (json_at(resources, "network") != NULL)
-        limit_warn(&l, "net_cls", "network class and priority not applied");
-    if (!g->is_v2 && json_at(resources, "unified") != NULL)
-        limit_warn(&l, "unified", "needs cgroup v2, not applied");
-    return g->is_v2 ? apply_v2(e, &l) : apply_v1(e, &l);
+    if (check_memory(e, &l) < 0 || put_huge_pages(e, &l) < 0 || put_rdma(e, &l) < 0)
+        return -1;
+    return g->is_v2 ? limits_v2(e, &l) : limits_v1(e, &l);
 }

@@ -33,6 +33,10 @@ static const struct {
     {"cpuset", "linux.resources.cpu.mems"},
     {"blkio", "linux.resources.blockIO"},
     {"devices", "linux.resources.devices"},
+    {"hugetlb", "linux.resources.hugepageLimits"},
+    {"net_cls", "linux.resources.network.classID"},
+    {"net_prio", "linux.resources.network.priorities"},
+    {"rdma", "linux.resources.rdma"},
 };
 
 static bool is_mounted(const char *controller)
@@ -113,12 +117,22 @@ static int cpuset_fill(struct error *e, const char *dir)
     return 0;
 }
 
+static int enable_one(struct error *e, const char *dir, const char *file, const char *controller)
+{
+    if (file_write(e, file, controller) == 0 || e->code == ENOENT || e->code == EINVAL)
+        return 0;
+    if (e->code != EBUSY)
+        return -1;
+    return cgroup_evacuate(e, dir) < 0 ? -1 : file_write(e, file, controller);
+}
+
 static int enable_v2(struct error *e, const char *dir)
 {
-    static const char *const wanted[] = {"+memory", "+cpu", "+pids", "+cpuset", "+io"};
+    static const char *const wanted[] = {"+memory", "+cpu",     "+pids", "+cpuset",
+                                         "+io",     "+hugetlb", "+rdma"};
     cleanup_free char *file = text_format("%s/cgroup.subtree_control", dir);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        if (file_write(e, file, wanted[i]) < 0 && e->code != ENOENT && e->code != EINVAL)
+        if (enable_one(e, dir, file, wanted[i]) < 0)
             return -1;
     return 0;
 }

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
-#define CGROUP_CONTROLLERS_MAX 8
+#define CGROUP_CONTROLLERS_MAX 16
 
 struct cgroup {
     bool is_v2;
@@ -38,6 +38,10 @@ pid_t cgroup_fork(struct error *e, const struct cgroup *g, unsigned int flags);
 int cgroup_enter(struct error *e, const struct cgroup *g);
 int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources,
                  json_object *warnings);
+/* Makes room for limits that its making did not ask for; before cgroup_limit in an update. */
+int cgroup_extend(struct error *e, struct cgroup *g, json_object *resources);
+/* v2: moves the processes of a cgroup's directory into a leaf below it. */
+int cgroup_evacuate(struct error *e, const char *dir);
 int cgroup_freeze(struct error *e, const struct cgroup *g, bool is_frozen);
 bool cgroup_is_frozen(const struct cgroup *g);
 /*

@@ -17,7 +17,7 @@ static const struct {
 } parts[] = {
     {"linux.cgroup.v1", true},           {"linux.cgroup.v2", true},
     {"linux.cgroup.systemd", false},     {"linux.cgroup.systemdUser", false},
-    {"linux.cgroup.rdma", false},        {"linux.seccomp.enabled", true},
+    {"linux.cgroup.rdma", true},         {"linux.seccomp.enabled", true},
     {"linux.apparmor.enabled", true},    {"linux.selinux.enabled", true},
     {"linux.intelRdt.enabled", false},   {"linux.mountExtensions.idmap.enabled", true},
     {"linux.netDevices.enabled", false},

@@ -112,7 +112,10 @@ static int job_update(struct error *e, struct job *job)
     json_object *warnings = json_object_new_array();
     job->result = json_object_new_object();
     json_object_object_add(job->result, "warnings", warnings);
-    return cgroup_limit(e, &c.cgroup, json_at(job->request, "resources"), warnings);
+    json_object *resources = json_at(job->request, "resources");
+    return cgroup_extend(e, &c.cgroup, resources) < 0
+               ? -1
+               : cgroup_limit(e, &c.cgroup, resources, warnings);
 }
 
 static int job_processes(struct error *e, struct job *job)

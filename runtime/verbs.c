@@ -145,7 +145,9 @@ int verb_update(struct error *e, struct cli *cli)
     }
     if (open_container(e, cli, &c) < 0)
         return -1;
-    int result = cgroup_limit(e, &c.cgroup, resources, c.warnings);
+    int result = cgroup_extend(e, &c.cgroup, resources);
+    if (result == 0)
+        result = cgroup_limit(e, &c.cgroup, resources, c.warnings);
     cli_warn(cli, c.warnings);
     return result;
 }
