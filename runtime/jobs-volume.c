@@ -17,6 +17,11 @@ int job_volume_memory(struct error *e, struct job *job)
     return volume_mount_memory(e, path_of(job), json_number(job->request, "bytes", 0));
 }
 
+int job_volume_huge(struct error *e, struct job *job)
+{
+    return volume_mount_huge(e, path_of(job), json_number(job->request, "pageBytes", 0));
+}
+
 int job_volume_image(struct error *e, struct job *job)
 {
     return volume_make_image(e, path_of(job), json_number(job->request, "bytes", 0));

@@ -147,6 +147,7 @@ static const struct job_row rows[] = {
     {"interface-delete", job_interface_delete},
     {"routes-set", job_routes_set},
     {"volume-memory", job_volume_memory},
+    {"volume-huge", job_volume_huge},
     {"volume-image", job_volume_image},
     {"volume-mount", job_volume_mount},
     {"volume-grow", job_volume_grow},

@@ -21,6 +21,7 @@ int job_routes_set(struct error *e, struct job *job);
 
 /* jobs-volume.c */
 int job_volume_memory(struct error *e, struct job *job);
+int job_volume_huge(struct error *e, struct job *job);
 int job_volume_image(struct error *e, struct job *job);
 int job_volume_mount(struct error *e, struct job *job);
 int job_volume_grow(struct error *e, struct job *job);

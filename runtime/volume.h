@@ -17,6 +17,9 @@ int volume_is_mounted(struct error *e, const char *path);
 /* An empty file system in memory of at most this many bytes (0 = no limit of its own) at path. */
 int volume_mount_memory(struct error *e, const char *path, int64_t bytes);
 
+/* A file system in huge pages of this size at path. */
+int volume_mount_huge(struct error *e, const char *path, int64_t page_bytes);
+
 /* A sparse file of this size that holds an empty ext4; there is none when it fails. ENOENT: the
  * host has no mkfs.ext4. */
 int volume_make_image(struct error *e, const char *image, int64_t bytes);

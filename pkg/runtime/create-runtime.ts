@@ -171,6 +171,7 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
 
 type VolumeCalls =
   | 'mountMemory'
+  | 'mountHugePages'
   | 'makeImage'
   | 'mountImage'
   | 'mountLayers'
@@ -184,6 +185,9 @@ function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
   return {
     async mountMemory(path, bytes = 0) {
       await daemon.call({ verb: 'volume-memory', path, bytes });
+    },
+    async mountHugePages(path, pageBytes) {
+      await daemon.call({ verb: 'volume-huge', path, pageBytes });
     },
     async makeImage(path, bytes) {
       await daemon.call({ verb: 'volume-image', path, bytes });

@@ -233,6 +233,8 @@ export interface Runtime {
 
   /** Mounts an empty file system in memory of at most `bytes` (absent = half the host's). Done already = nothing. */
   mountMemory(path: string, bytes?: number): Promise<void>;
+  /** A file system in huge pages of this size. */
+  mountHugePages(path: string, pageBytes: number): Promise<void>;
   /** Makes a sparse file with an empty ext4. Rejects with ENOENT when the host has no mkfs.ext4. */
   makeImage(path: string, bytes: number): Promise<void>;
   /** Mounts such a file through a loop device that goes away with the mount. Done already = nothing. */

@@ -39,7 +39,7 @@ suite('runtime mounts', ({ test, cleanup }) => {
     const mount = (...args: readonly string[]) => execFileSync('mount', args);
     mkdirSync(path);
     mount('-t', 'tmpfs', 'tree', path);
-    cleanup(() => execFileSync('umount', ['-R', path]));
+    cleanup(() => void execFileSync('umount', ['-R', path]));
     mount(flags, path);
     mkdirSync(join(path, 'sub'));
     mount('-t', 'tmpfs', 'sub', join(path, 'sub'));

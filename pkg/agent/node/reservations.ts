@@ -2,6 +2,7 @@
 
 import { bytes } from '../../api/quantity.ts';
 import type { Resources } from '../../engine/engine.ts';
+import { binarySize } from '../pod/huge-pages.ts';
 import { toShares } from '../pod/resources.ts';
 import type { HostInfo } from './host.ts';
 import type { Amount, NodeLimits, Signal } from './kubelet-args.ts';
@@ -16,13 +17,21 @@ export function capacityOf({ maxPods }: NodeLimits, host: HostInfo): Quantities 
     pods: String(maxPods),
     'hugepages-1Gi': '0',
     'hugepages-2Mi': '0',
+    ...Object.fromEntries(
+      Object.entries(host.hugePages ?? {}).map(([size, all]) => [
+        `hugepages-${size}`,
+        binarySize(all),
+      ]),
+    ),
   };
 }
 
 /** Capacity without what is reserved and what the hard eviction thresholds keep free. */
 export function allocatableOf(limits: NodeLimits, host: HostInfo): Quantities {
   const memory =
-    podMemoryBytes(limits, host) - keptFree(limits, 'memory.available', host.memoryBytes);
+    podMemoryBytes(limits, host) -
+    keptFree(limits, 'memory.available', host.memoryBytes) -
+    hugePageBytes(host);
   const storage =
     host.storageBytes -
     reserved(limits, 'ephemeral-storage') -
@@ -34,6 +43,11 @@ export function allocatableOf(limits: NodeLimits, host: HostInfo): Quantities {
     memory: kib(Math.max(0, memory)),
     'ephemeral-storage': kib(Math.max(0, storage)),
   };
+}
+
+/** Memory that is set aside for huge pages and nothing else. */
+function hugePageBytes({ hugePages = {} }: HostInfo): number {
+  return Object.values(hugePages).reduce((sum, size) => sum + size, 0);
 }
 
 /** Limits of the cgroup of all pods: what is reserved stays out of their reach. */

@@ -4,6 +4,7 @@ import type { Container, Pod } from '../../api/generated/types.ts';
 import { amountOf, podAmount } from '../../api/pod-resources.ts';
 import { qosClass } from '../../api/resources/pod-qos.ts';
 import type { Resources } from '../../engine/engine.ts';
+import { hugePageLimits } from './huge-pages.ts';
 import { initContainers, isSidecar, mainContainers } from './records.ts';
 
 const CPU_PERIOD_US = 100_000;
@@ -19,12 +20,14 @@ export function containerResources(pod: Pod, container: Container): Resources {
   const whole = pod.spec.resources?.limits ?? {};
   const cpuLimit = amountOf('cpu', limits['cpu'] ?? whole['cpu']);
   const memoryLimit = amountOf('memory', limits['memory'] ?? whole['memory']);
+  const hugePages = hugePageLimits(container);
   const cpuRequest = amountOf('cpu', requests['cpu']);
   return {
     cpuShares: toShares(requests['cpu'] === undefined ? cpuLimit : cpuRequest),
     ...quotaOf(cpuLimit),
     ...(memoryLimit > 0 ? { memoryLimitBytes: memoryLimit } : {}),
     maySwap: false,
+    ...(hugePages === undefined ? {} : { hugePages }),
   };
 }
 

@@ -11,6 +11,7 @@ import type {
   Volume,
   VolumeProjection,
 } from '../../api/generated/types.ts';
+import { isHugePages } from './huge-pages.ts';
 import { allContainers } from './records.ts';
 
 interface Row<T> {
@@ -123,8 +124,8 @@ function refusal(what: string, why: string): string {
 function volume({ name, ...source }: Volume): readonly string[] {
   const path = `volume "${name}"`;
   const medium = source.emptyDir?.medium ?? '';
-  if (!MEDIA.includes(medium)) {
-    return [refusal(`${path} emptyDir.medium: ${medium}`, 'this node has no huge pages')];
+  if (!MEDIA.includes(medium) && !isHugePages(medium)) {
+    return [refusal(`${path} emptyDir.medium: ${medium}`, 'it has Memory and HugePages')];
   }
   const kinds = Object.keys(source).filter((kind) => !VOLUME_KINDS.some((one) => one === kind));
   const projected = (source.projected?.sources ?? [])

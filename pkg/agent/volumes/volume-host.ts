@@ -2,6 +2,7 @@
 
 export interface VolumeHost {
   mountMemory(path: string, bytes?: number): Promise<void>;
+  mountHugePages(path: string, pageBytes: number): Promise<void>;
   makeImage(path: string, bytes: number): Promise<void>;
   mountImage(image: string, path: string): Promise<void>;
   mountLayers(path: string, layers: readonly string[]): Promise<void>;

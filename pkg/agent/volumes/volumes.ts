@@ -10,6 +10,7 @@ import { bytes } from '../../api/quantity.ts';
 import type { ImageStore } from '../../image/image-store.ts';
 import { type Paths, podDir, podRunDir } from '../paths.ts';
 import type { FieldFacts } from '../pod/field-ref.ts';
+import { isHugePages, pageBytesOf } from '../pod/huge-pages.ts';
 import type { References } from '../references.ts';
 import { writePayload } from './atomic-writer.ts';
 import type { Claims } from './claims.ts';
@@ -115,10 +116,13 @@ export class Volumes {
 
   async #emptyDir(facts: FieldFacts, { name, emptyDir }: Volume): Promise<string> {
     const { pod } = facts;
-    const isInMemory = emptyDir?.medium === 'Memory';
+    const medium = emptyDir?.medium;
+    const isInMemory = medium === 'Memory' || isHugePages(medium);
     const path = this.#path(pod, name, isInMemory);
     const made = await mkdir(path, { recursive: true });
-    if (isInMemory) {
+    if (isHugePages(medium)) {
+      await this.#options.host.mountHugePages(path, pageBytesOf(pod, medium ?? ''));
+    } else if (isInMemory) {
       await this.#options.host.mountMemory(path, memoryBytes(facts, emptyDir?.sizeLimit));
     }
     if (made === undefined) return path;

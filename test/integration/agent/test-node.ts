@@ -44,6 +44,7 @@ const nothing = () => Promise.resolve();
 /** Volumes in memory are plain directories on such a node, and claims cannot be mounted. */
 const NO_MOUNTS: VolumeHost = {
   mountMemory: nothing,
+  mountHugePages: nothing,
   unmount: nothing,
   ownTree: nothing,
   removeTree: (path) => rm(path, { recursive: true, force: true }),

@@ -39,7 +39,7 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [{ initContainers: [{ name: 'i', resources: { claims: [{ name: 'c' }] } }] }, /"i" resources/],
   [withVolume({ nfs: { server: 's', path: '/' } }), /^volume "v" nfs/],
   [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
-  [withVolume({ emptyDir: { medium: 'HugePages' } }), /emptyDir.medium: HugePages/],
+  [withVolume({ emptyDir: { medium: 'Floppy' } }), /emptyDir.medium: Floppy/],
   [
     withVolume({ projected: { sources: [{ clusterTrustBundle: { path: 'p' } }] } }),
     /projected.sources.clusterTrustBundle/,
@@ -57,6 +57,7 @@ const RUN: readonly Partial<PodSpec>[] = [
   withContainer({ ports: [{ containerPort: 80, hostPort: 80 }] }),
   withContainer({ ports: [{ containerPort: 80 }], securityContext: { procMount: 'Default' } }),
   withVolume({ emptyDir: { medium: 'Memory' } }),
+  withVolume({ emptyDir: { medium: 'HugePages-2Mi' } }),
   withVolume({ persistentVolumeClaim: { claimName: 'c' } }),
   withVolume({ projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }),
 ];
