@@ -18,9 +18,9 @@ function podOf(...limits: readonly Readonly<Record<string, string>>[]): Pod {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'p', uid: 'u' },
+    metadata: { name: 'p', uid: 'u', resourceVersion: '1', creationTimestamp: '' },
     spec: { containers: limits.map(container) },
-  } as Pod;
+  };
 }
 
 suite('huge pages', ({ test }) => {
