@@ -200,6 +200,20 @@ suite('runtime mounts', ({ test, cleanup }) => {
     assert.match(String(error), /tmpcopyup is for tmpfs only/);
   });
 
+  test('volumes in huge pages, of sizes that the kernel has', async () => {
+    const f = await fixture();
+    const path = join(f.dir, 'huge');
+    await f.runtime.mountHugePages(path, 2 ** 21);
+    await f.runtime.mountHugePages(path, 2 ** 21);
+    const host = execFileSync('cat', ['/proc/self/mounts'], { encoding: 'utf8' }).split('\n');
+    const [line = '', ...more] = host.filter((one) => one.includes(path));
+    assert.match(line, / hugetlbfs .*pagesize=2M/);
+    assert.equal(more, []);
+    await f.runtime.unmount(path);
+    const error = await rejects(f.runtime.mountHugePages(join(f.dir, 'odd'), 3 * 2 ** 20));
+    assert.match(String(error), /this kernel has no huge pages of 3145728 bytes/);
+  });
+
   test('joins a mount namespace by path and makes its root there', async () => {
     const f = await fixture();
     const holder = spawn('unshare', ['-m', 'sh', '-c', 'echo ready; exec sleep 60']);

@@ -26,6 +26,11 @@ const KUBELET_VERSION = 'v1.36.0';
 const MAX_IMAGES = 50;
 const MAX_IMAGE_NAMES = 5;
 
+/** The one runtime, by no name. */
+const RUNTIME_HANDLERS = [
+  { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: true } },
+];
+
 export function newNode(options: NodeOptions, host: HostInfo) {
   return {
     apiVersion: 'v1',
@@ -76,6 +81,7 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     ],
     conditions: conditions(parts),
     features: { supplementalGroupsPolicy: true },
+    runtimeHandlers: RUNTIME_HANDLERS,
     nodeInfo: {
       machineID: host.machineId,
       systemUUID: host.systemUuid,
