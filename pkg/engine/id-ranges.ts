@@ -6,8 +6,8 @@ import type { IdMapping } from '../runtime/runtime.ts';
 const RANGE_SIZE = 65_536;
 /** The first range: the ids below are the host's own. */
 const FIRST_ID = RANGE_SIZE;
-/** How many there are: twice the pods that a node may have. Their ids end at 65,601,535. */
-export const MAX_RANGES = 1000;
+/** How many there are: more than the pods that a node may have. Their ids end at 131,137,535. */
+export const MAX_RANGES = 2000;
 
 /** The lowest range that is free; undefined when none is. */
 export function freeRange(taken: Iterable<number>): number | undefined {
