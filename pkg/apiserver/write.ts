@@ -218,6 +218,8 @@ function prepareReplacement(
   const merged = mergedThrough(subresource, object, old);
   if (merged) return withGeneration(resource, merged, old);
   const defaulted = withDefaults(resource, object);
+  // A binding is the scheduler's word, not a change of what is wanted.
+  if (subresource === 'binding') return defaulted;
   if (subresource) return withGeneration(resource, defaulted, old);
   const hasStatus = resource.subresources?.includes('status') ?? false;
   const kept = hasStatus ? withStatusOf(old, defaulted) : defaulted;

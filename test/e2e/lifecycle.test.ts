@@ -243,5 +243,125 @@ suite('e2e/lifecycle', ({ test }) => {
     TIMEOUT_MS,
   );
 
+  test(
+    'what a container is told and may: downward API, host aliases, users, root, image defaults, messages',
+    async () => {
+      const cluster = await shared.get();
+      const ref = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
+      const limit = (resource: string) => ({ valueFrom: { resourceFieldRef: { resource } } });
+      const env = [
+        { name: 'UID_OF', ...ref('metadata.uid') },
+        { name: 'HOST_IP', ...ref('status.hostIP') },
+        { name: 'HOST_IPS', ...ref('status.hostIPs') },
+        { name: 'NS', ...ref('metadata.namespace') },
+        { name: 'CPU', ...limit('limits.cpu') },
+        { name: 'MEM', ...limit('limits.memory') },
+        { name: 'CMD', value: 'echo' },
+      ];
+      const look =
+        'env; id -u; id -g; cat /etc/hosts; touch /no 2>&1; grep -E "NoNewPrivs|CapEff" /proc/self/status';
+      const security = {
+        runAsUser: 65534,
+        runAsGroup: 65533,
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        privileged: false,
+      };
+      const path = '/dev/my-message';
+      await cluster.apply(
+        pod('told', {
+          restartPolicy: 'Never',
+          hostAliases: [{ ip: '192.0.2.9', hostnames: ['alias.example'] }],
+          containers: [
+            container('c', `${look}; echo -n done > ${path}`, {
+              env,
+              securityContext: security,
+              terminationMessagePath: path,
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+            }),
+            { name: 'expanded', image: BUSYBOX, command: ['$(CMD)'], args: ['$(CMD)-it'], env },
+            { name: 'defaults', image: BUSYBOX },
+            container('writes', 'touch /tmp/yes && id -u', {
+              securityContext: { runAsUser: 1234, readOnlyRootFilesystem: false },
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+            }),
+          ],
+        }),
+      );
+      await whenField(cluster, 'told', ['.status.phase', /^Succeeded$/]);
+      const log = await cluster.kubectl('logs', 'told', '-c', 'c');
+      const pick = (at: string) => field(cluster, 'told', at);
+      const host = await pick('.status.hostIP');
+      const node = JSON.parse(await cluster.kubectl('get', 'node', 'one', '-o', 'json'));
+      const { memory, cpu } = node.status.allocatable;
+      const bytes = Number.parseInt(memory, 10) * 1024;
+      for (const line of [
+        `UID_OF=${await pick('.metadata.uid')}`,
+        `HOST_IP=${host}`,
+        `HOST_IPS=${host}`,
+        'NS=default',
+        `CPU=${Math.ceil(Number(cpu))}`,
+        `MEM=${bytes}`,
+        'KUBERNETES_SERVICE_HOST=10.43.0.1',
+        '65534',
+        '65533',
+      ])
+        assert.ok(log.split('\n').includes(line), `${line} in ${log}`);
+      assert.match(log, /192\.0\.2\.9\s+alias\.example/);
+      assert.match(log, /touch: \/no: Read-only file system/);
+      assert.match(log, /CapEff:\s+0{16}\n(?:.*\n)*?NoNewPrivs:\s+1/);
+      const message = (name: string) =>
+        pick(`.status.containerStatuses[?(@.name=="${name}")].state.terminated.message`);
+      assert.equal([await message('c'), await message('writes')], ['done', '']);
+      assert.is(await cluster.kubectl('logs', 'told', '-c', 'expanded'), 'echo-it\n');
+      assert.is(await cluster.kubectl('logs', 'told', '-c', 'writes'), '1234\n');
+      assert.is(await pick('.status.qosClass'), 'BestEffort');
+      await cluster.kubectl('delete', 'pod', 'told');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'hooks and probes over HTTP; generation, deadlines and collections of pods',
+    async () => {
+      const cluster = await shared.get();
+      await cluster.apply(
+        pod('listener', {
+          containers: [
+            container('c', 'echo ok > /tmp/index.html; exec httpd -f -vv -p 8080 -h /tmp', {
+              readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+              livenessProbe: { httpGet: { path: '/index.html', port: 8080 }, periodSeconds: 1 },
+            }),
+          ],
+        }),
+      );
+      await ready(cluster, 'listener');
+      const ip = await field(cluster, 'listener', '.status.podIP');
+      const get = (path: string) => ({ httpGet: { host: ip, port: 8080, path } });
+      const lifecycle = { postStart: get('/began'), preStop: get('/ends') };
+      await cluster.apply(
+        pod('hooked', { containers: [container('c', SLEEP, { lifecycle })] }),
+        pod('timed', { containers: [container('c', SLEEP)] }),
+      );
+      await ready(cluster, 'hooked', 'timed');
+      await whenLogged(cluster, ['listener'], /url:\/began/);
+      await cluster.kubectl('delete', 'pod', 'hooked');
+      await whenLogged(cluster, ['listener'], /url:\/ends/);
+      assert.is(await field(cluster, 'listener', '.status.containerStatuses[0].restartCount'), '0');
+
+      assert.is(await field(cluster, 'timed', '.metadata.generation'), '1');
+      const patch = '{"spec":{"activeDeadlineSeconds":1}}';
+      await cluster.kubectl('patch', 'pod', 'timed', '-p', patch);
+      await whenField(cluster, 'timed', ['.status.reason', /^DeadlineExceeded$/]);
+      assert.is(await field(cluster, 'timed', '.metadata.generation'), '2');
+      await whenField(cluster, 'timed', ['.status.observedGeneration', /^2$/]);
+      await cluster.kubectl('exec', 'listener', '--', 'rm', '/tmp/index.html');
+      await whenField(cluster, 'listener', ['.status.containerStatuses[0].restartCount', /^1$/]);
+      await cluster.kubectl('delete', '--all', 'pods', '--timeout=60s');
+      assert.is(await cluster.kubectl('get', 'pods', '-o', 'name'), '');
+    },
+    TIMEOUT_MS,
+  );
+
   test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
 });

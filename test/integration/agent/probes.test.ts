@@ -97,6 +97,38 @@ suite('agent: probes and hooks', ({ test, cleanup }) => {
     await node.podWhen('both', isReady);
   });
 
+  test('grpc: a server that stops serving is restarted, one that serves is not', async () => {
+    const node = await start();
+    const asked: string[] = [];
+    let status = 1;
+    const h2 = createH2Server();
+    h2.on('request', (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        asked.push(Buffer.concat(chunks).toString('latin1'));
+        response.writeHead(200, { 'content-type': 'application/grpc' });
+        response.addTrailers({ 'grpc-status': '0' });
+        response.end(Buffer.from([0, 0, 0, 0, 2, 0x08, status]));
+      });
+    });
+    const port = await listen(h2);
+    const service = 'x'.repeat(200);
+    const livenessProbe = { ...FAST, grpc: { port, service }, failureThreshold: 1 };
+    const readinessProbe = { ...FAST, grpc: { port, service } };
+    await node.createPod('served', {
+      containers: [{ livenessProbe, readinessProbe }],
+      spec: ON_HOST,
+    });
+    await node.podWhen('served', (pod) => isReady(pod) && asked.length > 2);
+    await node.stays('served', (pod) => first(pod)?.restartCount === 0);
+    // Field 1 of the request, a string of 200 bytes, whose length takes two.
+    assert.is(asked[0], `\0\0\0\0\xcb\n\xc8\x01${service}`);
+    status = 2;
+    await node.podWhen('served', (pod) => (first(pod)?.restartCount ?? 0) > 0);
+    await node.whenTold('served', 'Unhealthy', /responded with "NOT_SERVING"/);
+  });
+
   test('exec: liveness and readiness begin when the startup probe has passed', async () => {
     const node = await start();
     const ran: string[] = [];

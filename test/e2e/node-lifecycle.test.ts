@@ -1,0 +1,170 @@
+/** The node's own life: static pods without a server, its events, what it refuses, a host that goes down. */
+
+import * as assert from 'uvu/assert';
+import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import type { Host } from '../harness/hosts.ts';
+import { suite } from '../harness/suite.ts';
+
+const TIMEOUT_MS = 120_000;
+const MANIFESTS = '/var/lib/mini/agent/pod-manifests';
+const GRACE = ['--shutdown-grace-period', '40s', '--shutdown-grace-period-critical-pods', '20s'];
+
+function pod(name: string, spec: Readonly<Record<string, unknown>> = {}) {
+  const script = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
+  const containers = [{ name: 'c', image: BUSYBOX, command: ['sh', '-c', script] }];
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers, ...spec } };
+}
+
+function field(cluster: Cluster, name: string, path: string): Promise<string> {
+  return cluster.kubectl('get', 'pod', name, '-o', `jsonpath={${path}}`);
+}
+
+function phase(cluster: Cluster, name: string, is: string): Promise<unknown> {
+  return cluster.until(`pod ${name} to be ${is}`, async () => {
+    const found = await field(cluster, name, '.status.phase');
+    if (found === is) return true;
+    throw new Error(`${found}: ${await field(cluster, name, '.status')}`);
+  });
+}
+
+/** The agent of the second host, with an order for the end of the host. */
+async function rejoin(cluster: Cluster, host: Host): Promise<void> {
+  const running = host.startMini(
+    ...[
+      'agent',
+      '--server',
+      `https://${cluster.one.address}:6443`,
+      '--token',
+      await token(cluster),
+    ],
+    ...GRACE,
+  );
+  cluster.agents.set(host.name, running);
+  await cluster.until('the agent', async () => /Node runs/.test(running.output()));
+}
+
+function token(cluster: Cluster): Promise<string> {
+  return cluster.one.ok(['cat', '/var/lib/mini/server/node-token']).then((text) => text.trim());
+}
+
+suite('e2e/node-lifecycle', ({ test }) => {
+  const shared = new SharedCluster(() => clusterOf(2));
+  const second = async () => {
+    const cluster = await shared.get();
+    const host = cluster.hosts[1];
+    if (!host) throw new Error('The cluster has no second host');
+    return { cluster, host };
+  };
+
+  test(
+    'a static pod starts while the server is away, has a mirror once it is back, and goes with its file',
+    async () => {
+      const { cluster, host } = await second();
+      await cluster.agents.get('two')?.kill('SIGTERM');
+      await cluster.server?.kill('SIGKILL');
+      const hostNetwork = pod('web', { hostNetwork: true });
+      const script = 'echo up > /run/static/up; exec sleep 1000';
+      const container = {
+        ...{ name: 'c', image: BUSYBOX, command: ['sh', '-c', script] },
+        volumeMounts: [{ name: 'v', mountPath: '/run/static' }],
+      };
+      const spec = {
+        ...hostNetwork.spec,
+        containers: [container],
+        volumes: [{ name: 'v', hostPath: { path: '/run/static', type: 'DirectoryOrCreate' } }],
+      };
+      await host.ok(['sh', '-c', `mkdir -p ${MANIFESTS}; cat > ${MANIFESTS}/web.json`], {
+        input: JSON.stringify({ ...hostNetwork, spec }),
+      });
+      await rejoin(cluster, host);
+      await cluster.until('the static pod', () => host.ok(['cat', '/run/static/up']));
+      cluster.startServer();
+      await cluster.nodeReady('two');
+      await cluster.until('its mirror', () => field(cluster, 'web-two', '.metadata.uid'));
+      await phase(cluster, 'web-two', 'Running');
+      assert.match(
+        await cluster.kubectl('describe', 'pod', 'web-two'),
+        /Controlled By: +Node\/two/,
+      );
+      assert.is(await cluster.kubectl('exec', 'web-two', '--', 'cat', '/run/static/up'), 'up\n');
+      await cluster.kubectl('delete', 'pod', 'web-two');
+      await phase(cluster, 'web-two', 'Running');
+      await host.ok(['sh', '-c', `echo "kind: [" > ${MANIFESTS}/bad.yaml`]);
+      await cluster.until('an event about the bad file', async () =>
+        /InvalidStaticPod +.*bad\.yaml/.test(await cluster.kubectl('describe', 'node', 'two')),
+      );
+      await host.ok(['sh', '-c', `rm ${MANIFESTS}/web.json ${MANIFESTS}/bad.yaml`]);
+      await cluster.kubectl('wait', '--for=delete', 'pod/web-two', '--timeout=60s');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a node tells of its start and its state, and refuses a pod that does not fit',
+    async () => {
+      const { cluster } = await second();
+      const events = await cluster.kubectl('describe', 'node', 'one');
+      for (const reason of ['Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure'])
+        assert.match(events, new RegExp(`Normal +${reason} `));
+      const large = { resources: { requests: { cpu: '900' } } };
+      const [container] = pod('large').spec.containers;
+      await cluster.apply(
+        pod('large', { nodeName: 'two', containers: [{ ...container, ...large }] }),
+      );
+      await phase(cluster, 'large', 'Failed');
+      assert.is(await field(cluster, 'large', '.status.reason'), 'OutOfcpu');
+      assert.match(await cluster.kubectl('get', 'pod', 'large', '--no-headers'), /0\/1 +OutOfcpu/);
+      await cluster.kubectl('delete', 'pod', 'large');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'SIGTERM with a grace period ends pods, critical ones last; without one, or by SIGINT, they go on',
+    async () => {
+      const { cluster, host } = await second();
+      const onTwo = { nodeName: 'two', terminationGracePeriodSeconds: 10 };
+      const critical = { ...onTwo, priorityClassName: 'system-node-critical' };
+      const metadata = { name: 'top', namespace: 'kube-system' };
+      await cluster.apply(pod('plain', onTwo), { ...pod('top', critical), metadata });
+      await phase(cluster, 'plain', 'Running');
+      const inSystem = ['--namespace', 'kube-system', 'pod/top', '--timeout=60s'];
+      await cluster.kubectl('wait', '--for=condition=Ready', ...inSystem);
+
+      const running = cluster.agents.get('two');
+      await running?.kill('SIGINT');
+      await rejoin(cluster, host);
+      await cluster.nodeReady('two');
+      const restarts = '.status.containerStatuses[0].restartCount';
+      assert.is(await field(cluster, 'plain', restarts), '0');
+
+      await cluster.agents.get('two')?.kill('SIGTERM');
+      for (const name of ['plain', 'top']) {
+        const namespace = name === 'top' ? 'kube-system' : 'default';
+        const args = ['get', 'pod', name, '-n', namespace, '-o', 'json'];
+        const { status } = JSON.parse(await cluster.kubectl(...args));
+        assert.equal(
+          [status.phase, status.reason, status.message],
+          ['Failed', 'Terminated', 'Pod was terminated in response to imminent node shutdown.'],
+        );
+      }
+      const ended = async (name: string, namespace: string) =>
+        Date.parse(
+          await cluster.kubectl(
+            ...['get', 'pod', name, '-n', namespace, '-o'],
+            'jsonpath={.status.containerStatuses[0].state.terminated.finishedAt}',
+          ),
+        );
+      assert.ok((await ended('plain', 'default')) <= (await ended('top', 'kube-system')));
+      const ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].message}';
+      assert.is(await cluster.kubectl('get', 'node', 'two', '-o', ready), 'node is shutting down');
+      await cluster.kubectl('delete', 'pod', 'plain');
+      await cluster.kubectl('delete', 'pod', 'top', '-n', 'kube-system');
+      await rejoin(cluster, host);
+      await cluster.nodeReady('two');
+    },
+    TIMEOUT_MS,
+  );
+
+  test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
+});
