@@ -1,0 +1,106 @@
+/** The short form of `npm run soak`: kills at random moments, and a host that is switched off and on again. */
+
+import * as assert from 'uvu/assert';
+import type { Pod } from '../../pkg/api/generated/types.ts';
+import { churn, leftovers } from '../harness/churn.ts';
+import { BUSYBOX, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { suite } from '../harness/suite.ts';
+
+const TIMEOUT_MS = 240_000;
+const SEED = Number(process.env['SOAK_SEED'] ?? 20_261_122);
+
+function stayer(name: string) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: 'stays' } },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      volumes: [{ name: 'kept', emptyDir: {} }],
+      containers: [
+        {
+          name: 'c',
+          image: BUSYBOX,
+          command: ['sh', '-c', 'echo start >> /kept/starts; exec sleep 100000'],
+          volumeMounts: [{ name: 'kept', mountPath: '/kept' }],
+        },
+      ],
+    },
+  };
+}
+
+suite('e2e/soak-short', ({ test }) => {
+  const shared = new SharedCluster(() => clusterOf(1));
+
+  test(
+    'agent, runtime daemon and shims killed while 42 pods start and end: nothing lost, stuck or left',
+    async () => {
+      const cluster = await shared.get();
+      const { kills, ended } = await churn({
+        cluster,
+        seed: SEED,
+        pods: 42,
+        atOnce: 14,
+        killsABatch: 3,
+        batchTimeoutMs: 75_000,
+      });
+      process.stdout.write(`seed ${SEED}: ${ended} ends seen, killed ${JSON.stringify(kills)}\n`);
+      assert.is(ended, 28);
+      assert.ok(
+        Object.values(kills).some((count) => count > 0),
+        'something was killed',
+      );
+      await cluster.until('nothing to be left', async () => {
+        const left = await leftovers(cluster);
+        if (left.length > 0) throw new Error(left.join('\n'));
+        return true;
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a host that is switched off and on has its pods again, their volumes too, and nothing of before',
+    async () => {
+      const cluster = await shared.get();
+      const names = Array.from({ length: 6 }, (_, i) => `stays-${i}`);
+      await cluster.apply(...names.map(stayer));
+      const all = ['-l', 'app=stays'];
+      await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'pod', ...all);
+      const idsOf = async () => {
+        const { items } = JSON.parse(await cluster.kubectl('get', 'pods', ...all, '-o', 'json'));
+        return (items as readonly Pod[]).map(({ status }) => status?.containerStatuses?.[0]);
+      };
+      const before = await idsOf();
+      await cluster.one.kill();
+      await cluster.one.boot();
+      cluster.startServer();
+      const old = new Set(before.map((status) => status?.containerID));
+      await cluster.until(
+        'all pods to run again',
+        async () => {
+          const now = await idsOf();
+          return (
+            now.length === names.length &&
+            now.every((one) => one?.ready && one.restartCount === 1 && !old.has(one.containerID))
+          );
+        },
+        90_000,
+      );
+      for (const name of names)
+        assert.is(
+          await cluster.kubectl('exec', name, '--', 'cat', '/kept/starts'),
+          'start\nstart\n',
+        );
+      await cluster.kubectl('delete', 'pods', ...all, '--timeout=60s');
+      await cluster.until('nothing to be left', async () => {
+        const left = await leftovers(cluster);
+        if (left.length > 0) throw new Error(left.join('\n'));
+        return true;
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
+});
