@@ -52,6 +52,13 @@ static const struct name *find(const struct name *table, const char *name)
     return NULL;
 }
 
+/* Of a name that has been checked. */
+static unsigned int value_of(const struct name *table, const char *name)
+{
+    const struct name *found = find(table, name);
+    return found == NULL ? 0 : found->value;
+}
+
 static bool exists(const char *path)
 {
     return access(path, F_OK) == 0;
@@ -194,19 +201,19 @@ static int set_scheduler(struct error *e, json_object *wanted)
     } attributes = {.size = sizeof attributes};
     if (wanted == NULL)
         return 0;
-    const struct name *policy = find(policies, json_text(wanted, "policy", ""));
+    const char *policy = json_text(wanted, "policy", "");
     json_object *flags = json_at(wanted, "flags");
     size_t count = json_count(flags, "");
     for (size_t i = 0; i < count; i++)
-        attributes.flags |= find(scheduler_flags, json_entry_text(flags, i))->value;
-    attributes.policy = policy->value;
+        attributes.flags |= value_of(scheduler_flags, json_entry_text(flags, i));
+    attributes.policy = value_of(policies, policy);
     attributes.nice = (int32_t)json_number(wanted, "nice", 0);
     attributes.priority = (uint32_t)json_number(wanted, "priority", 0);
     attributes.runtime = (uint64_t)json_number(wanted, "runtime", 0);
     attributes.deadline = (uint64_t)json_number(wanted, "deadline", 0);
     attributes.period = (uint64_t)json_number(wanted, "period", 0);
     if (syscall(SYS_sched_setattr, 0, &attributes, 0) < 0)
-        return err_set(e, errno, "process.scheduler %s", policy->name);
+        return err_set(e, errno, "process.scheduler %s", policy);
     return 0;
 }
 
@@ -214,10 +221,11 @@ static int set_io_priority(struct error *e, json_object *wanted)
 {
     if (wanted == NULL)
         return 0;
-    const struct name *class = find(io_classes, json_text(wanted, "class", ""));
-    int value = (int)(class->value << IOPRIO_CLASS_SHIFT) | (int)json_number(wanted, "priority", 0);
+    const char *class = json_text(wanted, "class", "");
+    int value = (int)(value_of(io_classes, class) << IOPRIO_CLASS_SHIFT) |
+                (int)json_number(wanted, "priority", 0);
     if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) < 0)
-        return err_set(e, errno, "process.ioPriority %s", class->name);
+        return err_set(e, errno, "process.ioPriority %s", class);
     return 0;
 }
 

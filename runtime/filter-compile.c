@@ -93,10 +93,11 @@ static int add_rule(struct error *e, struct making *m, json_object *rule)
     struct scmp_arg_cmp *compared = calloc(arg_count + 1, sizeof *compared);
     unsigned int seen = 0;
     bool are_alternatives = false;
-    uint32_t action;
-    int result = compared == NULL ? err_set(e, ENOMEM, "seccomp")
-                                  : filter_action(e, json_text(rule, "action", ""),
-                                                  json_number(rule, "errnoRet", EPERM), &action);
+    uint32_t action = 0;
+    if (compared == NULL)
+        return err_set(e, ENOMEM, "seccomp");
+    int result = filter_action(e, json_text(rule, "action", ""),
+                               json_number(rule, "errnoRet", EPERM), &action);
     for (size_t i = 0; result == 0 && i < arg_count; i++) {
         json_object *arg = json_entry(args, i);
         unsigned int index = (unsigned int)json_number(arg, "index", 0);

@@ -280,12 +280,14 @@ int process_execute(struct error *e, json_object *process, const struct filter *
     cleanup_free char *home = env_value(process, "HOME") == NULL ? home_directory(getuid()) : NULL;
     char **args = text_vector(process, "args", NULL);
     char **env = text_vector(process, "env", home);
-    if (apply_filter(e, process, filter) < 0)
-        return -1;
-    execve(path, args, env);
+    int result = apply_filter(e, process, filter);
+    if (result == 0)
+        execve(path, args, env);
     int code = errno;
     free_vector(args);
     free_vector(env);
+    if (result < 0)
+        return -1;
     err_set(e, 0, "exec %s: %s", path,
             code == ENOEXEC  ? "exec format error"
             : code == ENOENT ? "no such file or directory"

@@ -19,6 +19,7 @@
 #define DEFAULT_INTERVAL "5s"
 #define MS_PER_S 1000
 #define INTERVAL_MAX_S (24 * 60 * 60)
+#define PS_OPTIONS_MAX 64
 #define OUTPUT_SIZE_MAX ((size_t)16 << 20)
 
 /* "5", "5s", "500ms" or "1m". */
@@ -92,11 +93,11 @@ static int run_ps(struct error *e, char **options, char **text)
     size_t count = 0;
     while (options[count] != NULL)
         count++;
-    cleanup_free char **args = calloc(count + 3, sizeof *args);
-    if (args == NULL || pipe2(pair, O_CLOEXEC) < 0)
+    char *args[PS_OPTIONS_MAX + 3] = {name, all};
+    if (count > PS_OPTIONS_MAX)
+        return err_set(e, 0, "ps: more than %d options", PS_OPTIONS_MAX);
+    if (pipe2(pair, O_CLOEXEC) < 0)
         return err_set(e, errno, "ps");
-    args[0] = name;
-    args[1] = all;
     memcpy(args + 1, options, count * sizeof *args);
     cleanup_close int ours = pair[0], theirs = pair[1];
     pid_t pid = fork();
@@ -157,7 +158,7 @@ int verb_ps(struct error *e, struct cli *cli)
 {
     struct container c;
     cleanup_json json_object *pids = NULL;
-    cleanup_free char *text = NULL;
+    char *text = NULL;
     if (container_open(e, &c, cli->root, cli->args[0]) < 0 ||
         cgroup_processes(e, &c.cgroup, &pids) < 0)
         return -1;
@@ -165,7 +166,9 @@ int verb_ps(struct error *e, struct cli *cli)
         printf("%s\n", json_line(pids));
         return 0;
     }
-    if (run_ps(e, cli->args + 1, &text) < 0)
-        return -1;
-    return print_lines(e, text, pids);
+    int result = run_ps(e, cli->args + 1, &text);
+    if (result == 0)
+        result = print_lines(e, text, pids);
+    free(text);
+    return result;
 }
