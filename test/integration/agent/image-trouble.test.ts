@@ -39,13 +39,19 @@ suite('agent: images that cannot be had', ({ test, cleanup }) => {
       await node.createPod(name, { containers: [{ image, command: ['/bin/none'] }] });
       return node.podWhen(name, (pod) => waiting(pod)?.reason === 'ErrImagePull');
     };
-    return { host, node, life, registry, publish, fails };
+    const remove = async (...names: readonly string[]) => {
+      for (const name of names) {
+        await node.client.remove('pods', { namespace: 'default', name }, { gracePeriodSeconds: 0 });
+        await node.goneWhen(name);
+      }
+    };
+    return { host, node, life, registry, publish, fails, remove };
   };
   const image = (content: Buffer | string, compression: 'gzip' | 'none') =>
     buildImage({ tag: 'unused', layers: [[{ name: 'file', content }]], compression });
 
   test('a full disk is told, nothing is left of the attempt, and what was there stays', async () => {
-    const { host, node, life, publish, fails } = await start();
+    const { host, node, life, publish, fails, remove } = await start();
     const before = life.images.list();
     const stored = async () => [
       ...(await readdir(join(host.dataDir, 'images/layers'))),
@@ -74,10 +80,11 @@ suite('agent: images that cannot be had', ({ test, cleanup }) => {
     const pod = await node.podWhen('blob', (one) => waiting(one)?.reason === 'ImagePullBackOff');
     assert.match(messageOf(pod), /^Back-off pulling image ".*\/blob:1": ErrImagePull: .*no space/);
     await tellsAsKubernetes(node, 'blob');
+    await remove('blob', 'layer');
   }, 30_000);
 
   test('a damaged layer is told', async () => {
-    const { node, life, registry, publish, fails } = await start();
+    const { node, life, registry, publish, fails, remove } = await start();
     const good = await image('content', 'gzip');
     await publish('damaged', good);
     const layer = good.layers[0]?.packed ?? Buffer.alloc(0);
@@ -91,6 +98,7 @@ suite('agent: images that cannot be had', ({ test, cleanup }) => {
     assert.match(messageOf(pod), /damaged/);
     assert.is(life.images.get(`${evil.host}/damaged:1`), undefined);
     assert.is(node.engine.listContainers().length, 0);
+    await remove('damaged');
   });
 });
 
