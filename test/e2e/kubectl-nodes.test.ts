@@ -126,7 +126,8 @@ suite('e2e/kubectl-nodes', ({ test }) => {
     'cordon and drain: pods move, bare pods and budgets hold the drain up, uncordon lets them back',
     async () => {
       const cluster = await shared.get();
-      await cluster.apply(deployment('web', 4), pod('bare', { nodeName: 'two' }));
+      const volumes = [{ name: 'v', emptyDir: {} }];
+      await cluster.apply(deployment('web', 4), pod('bare', { nodeName: 'two', volumes }));
       await cluster.kubectl('rollout', 'status', 'deploy/web', '--timeout=30s');
       await ready(cluster, 'bare');
       assert.equal([...new Set(await nodesOf(cluster, 'web'))], ['one', 'two']);
@@ -155,9 +156,16 @@ suite('e2e/kubectl-nodes', ({ test }) => {
           )) === '4',
       );
       const budget = /Cannot evict pod as it would violate the pod's disruption budget/;
-      await cluster.refused(budget, 'drain', 'two', '--force', '--timeout=2s');
+      await cluster.refused(
+        /cannot delete Pods with local storage \(use --delete-emptydir-data.*default\/bare/,
+        'drain',
+        'two',
+        '--force',
+      );
+      const force = ['--force', '--delete-emptydir-data'];
+      await cluster.refused(budget, 'drain', 'two', ...force, '--timeout=2s');
       await cluster.kubectl('delete', 'pdb', 'web');
-      const drained = await cluster.kubectl('drain', 'two', '--force', '--timeout=30s');
+      const drained = await cluster.kubectl('drain', 'two', ...force, '--timeout=30s');
       assert.match(drained, /node\/two drained\n$/);
       await cluster.kubectl('rollout', 'status', 'deploy/web', '--timeout=30s');
       assert.equal([...new Set(await nodesOf(cluster, 'web'))], ['one']);

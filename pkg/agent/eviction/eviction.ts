@@ -3,6 +3,7 @@
 import { nodeReference } from '../node/node-reference.ts';
 import type { NodeContext } from '../node-context.ts';
 import { type EvictablePods, EvictionManager, type Reclaim, type Sensors } from './manager.ts';
+import { removeEndedContainers } from './reclaim.ts';
 import { observe } from './signals.ts';
 import type { Pressure } from './thresholds.ts';
 import { podDisk, podUsage } from './usage.ts';
@@ -12,13 +13,14 @@ export interface NodeEvictionOptions {
   readonly pods: EvictablePods;
   /** Instead of those of the host. */
   readonly sensors?: Partial<Sensors>;
+  /** Frees disk space that nobody uses. */
   readonly reclaimDisk: readonly Reclaim[];
   onPressure(pressure: Pressure): void;
 }
 
 export function startEviction(
   context: NodeContext,
-  { nodeName, sensors, ...options }: NodeEvictionOptions,
+  { nodeName, sensors, reclaimDisk, ...options }: NodeEvictionOptions,
 ): EvictionManager {
   const { events, clock, log, paths, limits } = context;
   return new EvictionManager({
@@ -28,6 +30,7 @@ export function startEviction(
     log,
     node: nodeReference(nodeName),
     limits,
+    reclaimDisk: [(signal) => removeEndedContainers(context, signal), ...reclaimDisk],
     sensors: {
       observe: () => observe(paths.dataDir),
       usage: (pod, options) => podUsage(context, pod, options),

@@ -16,8 +16,9 @@ import { hasStorageLimits, storageExcess } from './storage-limits.ts';
 import { isShort, judge, kindOf, NO_HISTORY, NO_PRESSURE, type Pressure } from './thresholds.ts';
 import type { PodDisk } from './usage.ts';
 
-/** As often as the kubelet. */
+/** As often as the kubelet; more often while the node runs short. */
 const MONITOR_MS = 10_000;
+const PRESSED_MS = 2000;
 /** After an eviction the pod has this long to be gone before the next look. */
 const CLEANUP_MS = 30_000;
 const CLEANUP_STEP_MS = 500;
@@ -108,7 +109,9 @@ export class EvictionManager {
         await this.#cleanedUp(evicted);
         continue;
       }
-      const pause = sleep(MONITOR_MS, signal, clock).catch(() => undefined);
+      const { memory, disk, pids } = this.#pressure;
+      const pauseMs = memory || disk || pids ? PRESSED_MS : MONITOR_MS;
+      const pause = sleep(pauseMs, signal, clock).catch(() => undefined);
       await Promise.race([woken, pause]);
     }
   }

@@ -1,7 +1,5 @@
 /** What each pod uses now, measured for evictions: its cgroups, its writable layers, logs and volumes on disk. */
 
-import type { Stats } from 'node:fs';
-import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
 import type { NodeContext } from '../node-context.ts';
@@ -9,16 +7,9 @@ import { containerLogs, podDir } from '../paths.ts';
 import { CONTAINER_NAME, sandboxId } from '../pod/labels.ts';
 import { allContainers } from '../pod/records.ts';
 import { cgroupParent } from '../pod/resources.ts';
+import { cgroupReader } from '../stats/cgroup-usage.ts';
+import { type DiskUsage, measureDisk } from '../stats/disk-usage.ts';
 import type { ContainerUsage, PodUsage } from './rank.ts';
-
-const CGROUPS = '/sys/fs/cgroup';
-/** Unit in which the kernel tells the blocks of a file. */
-const BLOCK_BYTES = 512;
-
-interface DiskUsage {
-  readonly bytes: number;
-  readonly inodes: number;
-}
 
 const NOTHING: DiskUsage = { bytes: 0, inodes: 0 };
 
@@ -42,7 +33,7 @@ export async function podUsage(
   return {
     pod,
     memoryBytes: await workingSet(cgroup),
-    pids: await pidsOf(cgroup),
+    pids: cgroupReader()(cgroup)?.tasks ?? 0,
     diskBytes: disk?.total.bytes ?? 0,
     diskInodes: disk?.total.inodes ?? 0,
     containers,
@@ -77,20 +68,16 @@ export async function podDisk(context: NodeContext, pod: Pod): Promise<PodDisk> 
 }
 
 function runsOf({ engine }: NodeContext, { metadata }: Pod) {
-  const id = sandboxId(metadata.uid);
-  return engine
-    .listContainers()
-    .filter((info) => info.sandboxId === id)
-    .map((info) => ({
-      id: info.id,
-      name: info.labels[CONTAINER_NAME] ?? '',
-      isLive: info.status === 'running' || info.status === 'paused',
-    }));
+  return engine.listContainers(sandboxId(metadata.uid)).map((info) => ({
+    id: info.id,
+    name: info.labels[CONTAINER_NAME] ?? '',
+    isLive: info.status === 'running' || info.status === 'paused',
+  }));
 }
 
 async function sumOf(paths: readonly string[]): Promise<DiskUsage> {
   let sum = NOTHING;
-  for (const path of paths) sum = add(sum, await diskUsage(path));
+  for (const path of paths) sum = add(sum, await measureDisk(path));
   return sum;
 }
 
@@ -98,59 +85,7 @@ function add(a: DiskUsage, b: DiskUsage): DiskUsage {
   return { bytes: a.bytes + b.bytes, inodes: a.inodes + b.inodes };
 }
 
-/** What a tree takes on disk, as du counts; stays on its file system; what goes away meanwhile is not counted. */
-async function diskUsage(root: string): Promise<DiskUsage> {
-  const top = await lstat(root).catch(() => undefined);
-  if (!top) return NOTHING;
-  let sum = sizeOf(top);
-  const seen = new Set<number>();
-  const waiting = top.isDirectory() ? [root] : [];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    for (const { name, stats } of await entriesOf(path)) {
-      if (stats.dev !== top.dev || seen.has(stats.ino)) continue;
-      // A file with several names is there once.
-      if (stats.nlink > 1) seen.add(stats.ino);
-      sum = add(sum, sizeOf(stats));
-      if (stats.isDirectory()) waiting.push(join(path, name));
-    }
-  }
-  return sum;
-}
-
-function sizeOf({ blocks }: Stats): DiskUsage {
-  return { bytes: blocks * BLOCK_BYTES, inodes: 1 };
-}
-
-async function entriesOf(
-  path: string,
-): Promise<readonly { readonly name: string; readonly stats: Stats }[]> {
-  const names = await readdir(path).catch(() => []);
-  const entries = await Promise.all(
-    names.map(async (name) => ({
-      name,
-      stats: await lstat(join(path, name)).catch(() => undefined),
-    })),
-  );
-  return entries.flatMap(({ name, stats }) => (stats ? [{ name, stats }] : []));
-}
-
 /** Memory of a cgroup that cannot be given up without harm; 0 when there is no such cgroup. */
 export async function workingSet(cgroup: string): Promise<number> {
-  const v2 = await read(join(CGROUPS, cgroup, 'memory.current'));
-  const directory = v2 === '' ? join(CGROUPS, 'memory', cgroup) : join(CGROUPS, cgroup);
-  const used = v2 === '' ? await read(join(directory, 'memory.usage_in_bytes')) : v2;
-  const stat = await read(join(directory, 'memory.stat'));
-  const name = v2 === '' ? 'total_inactive_file' : 'inactive_file';
-  const inactive = Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
-  return Math.max(0, Number(used) - inactive);
-}
-
-async function pidsOf(cgroup: string): Promise<number> {
-  const v2 = await read(join(CGROUPS, cgroup, 'pids.current'));
-  return Number(v2 || (await read(join(CGROUPS, 'pids', cgroup, 'pids.current'))) || 0);
-}
-
-async function read(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.trim();
+  return cgroupReader()(cgroup)?.memory?.workingSetBytes ?? 0;
 }

@@ -1,9 +1,10 @@
 /** GET /configz: the node's settings in the words of the kubelet's configuration; only what is in force here. */
 
 import type { Stats } from '../stats/stats.ts';
+import type { Threshold } from './kubelet-args.ts';
 
 export function configz({ context }: Stats): object {
-  const { dns, node, cgroupRoot } = context;
+  const { dns, node, cgroupRoot, limits } = context;
   return {
     kubeletconfig: {
       kind: 'KubeletConfiguration',
@@ -16,6 +17,11 @@ export function configz({ context }: Stats): object {
       clusterDNS: dns.clusterDns,
       maxPods: Number(node.allocatable['pods'] ?? 0),
       podsPerCore: 0,
+      podPidsLimit: limits.podPidsLimit ?? -1,
+      evictionHard: thresholds(limits.hard),
+      ...(limits.soft.length > 0 ? { evictionSoft: thresholds(limits.soft) } : {}),
+      evictionMaxPodGracePeriod: limits.maxPodGraceSeconds,
+      evictionPressureTransitionPeriod: `${limits.pressureTransitionMs / 1000}s`,
       cgroupRoot,
       cgroupDriver: 'cgroupfs',
       cgroupsPerQOS: true,
@@ -32,4 +38,13 @@ export function configz({ context }: Stats): object {
       nodeLeaseDurationSeconds: 40,
     },
   };
+}
+
+function thresholds(list: readonly Threshold[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    list.map(({ signal, below }) => [
+      signal,
+      'share' in below ? `${below.share * 100}%` : below.quantity,
+    ]),
+  );
 }

@@ -13,6 +13,7 @@ interface StartOptions {
   readonly pods: Pods;
   /** Instead of those of the host. */
   readonly sensors: Partial<Sensors> | undefined;
+  /** Frees disk space that nobody uses. */
   readonly reclaimDisk: readonly Reclaim[];
   onPressure(pressure: Pressure): void;
 }

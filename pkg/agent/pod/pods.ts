@@ -14,7 +14,7 @@ import type { NodeContext } from '../node-context.ts';
 import { mirroredUid } from '../static/annotations.ts';
 import { MirrorWriter } from '../static/mirror-writer.ts';
 import type { StaticRunner } from '../static/static-pods.ts';
-import { POD_UID, sandboxId } from './labels.ts';
+import { POD_UID } from './labels.ts';
 import { removeOrphan } from './orphans.ts';
 import { isOver } from './records.ts';
 import { PodWorker } from './worker.ts';
@@ -151,11 +151,9 @@ export class Pods implements StaticRunner {
     this.#workers.get(uid)?.evict(eviction);
   }
 
-  /** Whether nothing of the pod runs any more. */
+  /** Whether nothing of the pod uses the node any more. */
   isCleanedUp(uid: string): boolean {
-    return this.#context.engine
-      .listContainers(sandboxId(uid))
-      .every(({ status }) => status === 'exited');
+    return this.#workers.get(uid)?.isReleased ?? true;
   }
 
   /** Whether the pod has ended, all of it, and the API has been told as far as it answers. */

@@ -38,6 +38,7 @@ export interface WorkerOptions {
 
 export class PodWorker {
   readonly resize: PodResize;
+  isReleased = false;
   readonly #context: NodeContext;
   readonly #options: WorkerOptions;
   readonly #writer: PodWriter;
@@ -185,9 +186,8 @@ export class PodWorker {
     else this.#publish(false);
     await this.#start.perform({ pod: given, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
-    const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid) ?? Number.POSITIVE_INFINITY;
-    const { wakeAtMs = Number.POSITIVE_INFINITY } = plan;
-    this.#wakeAt(Math.min(wakeAtMs, refreshAtMs, resize.retryAtMs ?? Number.POSITIVE_INFINITY));
+    const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid);
+    this.#wakeAt(plan.wakeAtMs, refreshAtMs, resize.retryAtMs);
   }
 
   #plan(pod: Pod): Plan {
@@ -205,10 +205,7 @@ export class PodWorker {
     });
   }
 
-  /**
-   * All has ended by itself, or its time is over: what still runs (sidecars) is stopped, the last status is written,
-   * the network is given back.
-   */
+  /** All has ended by itself, or its time is over: what still runs (sidecars) is stopped. */
   async #complete(failure: Waiting | undefined): Promise<void> {
     if (failure) this.#context.events.record(this.pod, { type: 'Normal', message: '', ...failure });
     await this.#finish(failure);
@@ -222,8 +219,9 @@ export class PodWorker {
     await this.#release();
   }
 
-  /** The pod's phase is final: nothing of it stays but its logs and volumes. */
+  /** The pod's phase is final: nothing of it stays but its logs. */
   async #release(): Promise<void> {
+    if (this.isReleased) return;
     this.#context.admission.release(this.#uid);
     this.#context.references.use(this.#uid, []);
     if (this.#view().sandbox) {
@@ -231,6 +229,7 @@ export class PodWorker {
       await this.#end.removeSandbox(this.pod);
     }
     await this.#context.volumes.release(this.#uid);
+    this.isReleased = true;
   }
 
   /** Deletion: stop, write how it ended, give everything back, then let the API forget the pod. */
@@ -260,7 +259,8 @@ export class PodWorker {
     return readView(this.#context.engine, this.#writer.pod, this.#hints);
   }
 
-  #wakeAt(atMs: number): void {
+  #wakeAt(...times: readonly (number | undefined)[]): void {
+    const atMs = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
     this.#alarms.set('wake', atMs, () => this.wake());
   }
 
@@ -290,13 +290,11 @@ export class PodWorker {
     const sized = this.resize.status(status, pod);
     this.#status = this.#failure ? withDisruption(sized, this.#failure, clock.now()) : sized;
     this.#writer.set(this.#status);
-    if (isFinished) this.#alarms.clear('deadline');
-    else this.#armDeadline();
+    this.#armDeadline(isFinished || pod.metadata.deletionTimestamp !== undefined);
   }
 
   /** Ends a start under way, too: a pull may take longer than the pod may. */
-  #armDeadline(): void {
-    const isEnding = this.pod.metadata.deletionTimestamp !== undefined;
+  #armDeadline(isEnding: boolean): void {
     this.#alarms.set('deadline', isEnding ? Number.POSITIVE_INFINITY : deadlineMs(this.pod), () => {
       this.#starting.abort();
       this.wake();

@@ -36,13 +36,14 @@ export class DiskUsages {
     const known = this.#kept.get(path);
     if (known && Math.abs(nowMs - known.atMs) < KEPT_MS) return known.usage;
     if (this.#kept.size >= PATHS_MAX) this.#kept.clear();
-    const usage = measure(path);
+    const usage = measureDisk(path);
     this.#kept.set(path, { atMs: nowMs, usage });
     return usage;
   }
 }
 
-async function measure(root: string): Promise<DiskUsage> {
+/** Looks now. */
+export async function measureDisk(root: string): Promise<DiskUsage> {
   const top = await ignoring(lstat(root));
   if (!top) return { bytes: 0, inodes: 0 };
   let bytes = top.blocks * BLOCK_BYTES;

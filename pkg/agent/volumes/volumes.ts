@@ -75,9 +75,13 @@ export class Volumes {
     return this.#options.claims.close();
   }
 
-  /** Lets go of claims: the pod's containers are gone for good. */
+  /** Lets go of claims and removes what the node itself had made: the pod's containers are gone for good. */
   async release(uid: string): Promise<void> {
-    await this.#options.claims.release(uid);
+    const { paths, claims } = this.#options;
+    await claims.release(uid);
+    await this.#unmountAll(join(podRunDir(paths, uid), 'volumes'));
+    for (const directory of [podDir(paths, uid), podRunDir(paths, uid)])
+      await rm(join(directory, 'volumes'), { recursive: true, force: true });
   }
 
   /** Removes everything the pod has on disk but its logs. */
