@@ -52,7 +52,8 @@ export function refusalOf(context: NodeContext, pod: Pod): Eviction | undefined 
 export function withDisruption(status: PodStatus, eviction: Eviction, nowMs: number): PodStatus {
   const old = status.conditions ?? [];
   const type = 'DisruptionTarget';
-  if (eviction.isRefusal || old.some((one) => one.type === type)) return status;
+  if (eviction.isRefusal) return ofRefused(status);
+  if (old.some((one) => one.type === type)) return status;
   const condition: PodCondition = {
     type,
     status: 'True',
@@ -61,4 +62,11 @@ export function withDisruption(status: PodStatus, eviction: Eviction, nowMs: num
     lastTransitionTime: new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
   };
   return { ...status, conditions: [...old, condition] };
+}
+
+/** Nothing was ever made of its containers: clients show the pod's reason then, not a container's. */
+function ofRefused(status: PodStatus): PodStatus {
+  const { containerStatuses: _mains, initContainerStatuses: _inits, ...rest } = status;
+  const { ephemeralContainerStatuses: _ephemerals, ...refused } = rest;
+  return refused;
 }

@@ -52,6 +52,7 @@ suite('agent: deadlines and refusals', ({ test, cleanup }) => {
     await node.createPod('large', { containers: [{ resources: { requests } }] });
     const large = await node.podWhen('large', ({ status }) => status?.phase === 'Failed');
     assert.is(large.status?.reason, 'OutOfcpu');
+    assert.is(large.status?.containerStatuses, undefined);
     assert.match(
       large.status?.message ?? '',
       /^Pod was rejected: Node didn't have enough resource: cpu, requested: 100000000, used: 0, /,
