@@ -71,8 +71,10 @@ static uint64_t caps_set(json_object *capabilities, const char *which)
 static uint64_t caps_bounding(void)
 {
     uint64_t set = 0;
-    for (unsigned int cap = 0; cap < 64; cap++)
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+    int has = 0;
+    /* -1 at the first that this kernel does not know. */
+    for (unsigned int cap = 0; cap < 64 && has >= 0; cap++)
+        if ((has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) == 1)
             set |= (uint64_t)1 << cap;
     return set;
 }

@@ -239,6 +239,16 @@ static int set_directory_times(struct error *e, struct unpacker *u)
     return result;
 }
 
+/* Those of an archive that broke off. */
+static void forget_times(struct unpacker *u)
+{
+    while (u->times != NULL) {
+        struct directory_time *time = u->times;
+        u->times = time->next;
+        free(time);
+    }
+}
+
 int unpack(struct error *e, const char *directory, int fd, const char *rest, size_t rest_size)
 {
     struct tar tar;
@@ -260,6 +270,7 @@ int unpack(struct error *e, const char *directory, int fd, const char *rest, siz
     }
     if (result == 0)
         result = set_directory_times(e, &u);
+    forget_times(&u);
     /* The caller gives it its name next, and a power cut must not leave empty files behind that. */
     if (result == 0 && syncfs(root) < 0)
         result = err_set(e, errno, "sync %s", directory);

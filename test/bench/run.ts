@@ -76,9 +76,15 @@ const images = section(
 before = load();
 const cluster = section('Cluster of one node', before, await onHost(probeCluster));
 before = load();
+const containers = section(
+  'Containers',
+  before,
+  execFileSync(process.execPath, ['test/bench/containers.ts'], { encoding: 'utf8' }),
+);
+before = load();
 const density = section('Density of one node', before, await onHost(probeDensity));
 
-const missed = [...store, ...images, ...cluster, ...density].filter(isMissed);
+const missed = [...store, ...images, ...cluster, ...containers, ...density].filter(isMissed);
 if (missed.length === 0) {
   show('All goals are met.');
 } else {

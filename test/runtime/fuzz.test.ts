@@ -1,0 +1,47 @@
+/**
+ * A short run of `make -C runtime fuzz`, always with the same inputs: what reads other people's data, built with
+ * sanitizers. An input that they report ends the run with a failure.
+ */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import * as assert from 'uvu/assert';
+import { suite } from '../harness/suite.ts';
+
+const BUILD_TIMEOUT_MS = 240_000;
+const SEED = '1';
+const RUNS = '20000';
+const CORPUS = join(import.meta.dirname, 'corpus');
+
+suite('fuzzing', ({ test, cleanup }) => {
+  test(
+    'config.json, frames of the shim and archives are read without an error of memory',
+    () => {
+      const dir = mkdtempSync(join(tmpdir(), 'mini-fuzz-'));
+      cleanup(() => rmSync(dir, { recursive: true }));
+      execFileSync('make', ['-s', '-j2', '-C', resolve('runtime'), 'fuzz-build'], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      for (const [target, ending] of [
+        ['config', '.json'],
+        ['frames', '.frames'],
+        ['tar', '.tar'],
+      ] as const) {
+        const inputs = readdirSync(CORPUS)
+          .filter((name) => name.endsWith(ending))
+          .sort();
+        const paths = inputs.map((name) => join(CORPUS, name));
+        const fuzz = resolve('dist/mini-runtime-fuzz');
+        const { status, stdout, stderr } = spawnSync(fuzz, [target, SEED, RUNS, ...paths], {
+          cwd: dir,
+          encoding: 'utf8',
+        });
+        assert.is(status, 0, stderr);
+        assert.is(stdout, `${target}: ${RUNS} inputs\n`);
+      }
+    },
+    BUILD_TIMEOUT_MS,
+  );
+});
