@@ -71,11 +71,10 @@ function timeWithoutV2(...args: readonly string[]): Measured {
 /** Files with the request lines that the agent sends for a container on overlay layers. */
 function requests(): readonly [string, string] {
   const spec = fixture.spec('timed', SCRIPT);
-  const run = { verb: 'run', ...spec, config: configFor('serve') };
+  const config = { ...configFor('serve'), root: { path: 'rootfs' } };
   const overlay = { ...spec.overlay, lower: [rootfs] };
-  const { root: _root, ...config } = run.config as { root: unknown };
   const lines = [
-    { ...run, overlay, config: { ...config, root: { path: 'rootfs' } } },
+    { verb: 'run', ...spec, overlay, config },
     { verb: 'delete', id: 'timed', isForced: true },
   ];
   const [first, second] = lines.map((line, at) => {
