@@ -141,6 +141,7 @@ suite('e2e/kubectl-nodes', ({ test }) => {
         /cannot delete Pods that declare no controller.*default\/bare/,
         'drain',
         'two',
+        '--delete-emptydir-data',
       );
 
       await cluster.kubectl('create', 'pdb', 'web', '--selector=app=web', '--min-available=4');
