@@ -11,6 +11,8 @@ import type { ProcessPlan } from './process.ts';
 export interface SandboxRecord {
   readonly config: SandboxConfig;
   readonly createdAt: string;
+  /** On the bridge, with its prefix length: `10.42.0.5/24`. */
+  readonly address?: string;
   /** First of the host's ids that its user namespace has. */
   readonly firstId?: number;
 }

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../log/log.ts';
 import type { Network } from '../network/network.ts';
-import type { Runtime, Sandbox, SandboxSpec } from '../runtime/runtime.ts';
+import type { Runtime, Sandbox, SandboxInterface, SandboxSpec } from '../runtime/runtime.ts';
 import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
 import { freeRange, MAX_RANGES, mappingOf } from './id-ranges.ts';
 import { KeyedQueue } from './keyed-queue.ts';
@@ -58,6 +58,10 @@ export class Sandboxes {
     }
     const strays = [...live.keys()].filter((id) => !records.has(id));
     for (const id of [...strays, ...broken]) await this.#dismantle(id);
+    const addresses = [...records].flatMap(([id, { address }]) =>
+      address === undefined ? [] : [[id, address] as const],
+    );
+    await network.restore(new Map(addresses));
     await network.releaseOthers([...records.keys()]);
     for (const [id, { record, namespaces }] of this.#entries) {
       const { hostPorts = [] } = record.config;
@@ -137,12 +141,16 @@ export class Sandboxes {
     if (!/^[a-z0-9]{1,64}$/.test(config.id)) {
       throw new EngineError('Internal', `sandbox id "${config.id}" must be 1 to 64 of a-z and 0-9`);
     }
-    const record = this.#newRecord(config);
-    this.#making.set(config.id, record);
+    const planned = this.#newRecord(config);
+    this.#making.set(config.id, planned);
     try {
       await this.#directory.make(config.id);
+      const bridged = config.isHostNetwork
+        ? undefined
+        : await this.#parts.network.attach(config.id);
+      const record = { ...planned, ...(bridged && { address: bridged.address }) };
       const [sandbox] = await Promise.all([
-        this.#pin(record, signal),
+        this.#pin(record, bridged, signal),
         this.#directory.save(config.id, () => record),
       ]);
       const { hostPorts = [] } = config;
@@ -172,7 +180,11 @@ export class Sandboxes {
     throw new EngineError('Internal', `all ${MAX_RANGES} ranges of user ids are in use`);
   }
 
-  async #pin({ config, firstId }: SandboxRecord, signal?: AbortSignal): Promise<Sandbox> {
+  async #pin(
+    { config, firstId }: SandboxRecord,
+    bridged: SandboxInterface | undefined,
+    signal?: AbortSignal,
+  ): Promise<Sandbox> {
     const { runtime, network } = this.#parts;
     const mappings = firstId === undefined ? undefined : mappingOf(firstId);
     const namespaces = ownNamespaces(config);
@@ -192,8 +204,8 @@ export class Sandboxes {
       ...(config.sysctls === undefined ? {} : { sysctls: config.sysctls }),
       ...(cgroup === undefined ? {} : { cgroup }),
     };
-    if (config.isHostNetwork) return runtime.createSandbox(spec, signal);
-    const attached = { ...spec, interface: await network.attach(config.id) };
+    if (bridged === undefined) return runtime.createSandbox(spec, signal);
+    const attached = { ...spec, interface: bridged };
     try {
       return await runtime.createSandbox(attached, signal);
     } catch (error) {

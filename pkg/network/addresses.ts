@@ -66,6 +66,22 @@ export class AddressPool {
     return address;
   }
 
+  /** Notes an address that its owner is known to have; false when it is not of this CIDR, or another's. */
+  keep(owner: string, address: string): boolean {
+    if (this.#inUse.get(owner) === address) return true;
+    const offset = offsetOf(address, this.#base);
+    const isTaken = [...this.#inUse.values()].includes(address);
+    if (isTaken || this.#inUse.has(owner)) return false;
+    if (offset < FIRST_OFFSET || offset >= this.#size - 1) return false;
+    for (; this.#nextOffset < offset; this.#nextOffset += 1)
+      this.#released.push(toText(this.#base + this.#nextOffset));
+    this.#nextOffset = Math.max(this.#nextOffset, offset + 1);
+    const released = this.#released.indexOf(address);
+    if (released >= 0) this.#released.splice(released, 1);
+    this.#inUse.set(owner, address);
+    return true;
+  }
+
   /** Frees the owner's address; false when it had none. */
   release(owner: string): boolean {
     const address = this.#inUse.get(owner);
@@ -121,6 +137,16 @@ function parseCidr(cidr: string): { base: number; prefix: number } {
   const bytes = address.toByteArray();
   const value = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
   return { base: value - (value % 2 ** (32 - prefix)), prefix };
+}
+
+/** The CIDR that an address with its prefix length (`10.42.0.5/24`) is of. */
+export function cidrOf(address: string): string {
+  const { base, prefix } = parseCidr(address);
+  return `${toText(base)}/${prefix}`;
+}
+
+function offsetOf(address: string, base: number): number {
+  return address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0) - base;
 }
 
 function toText(value: number): string {

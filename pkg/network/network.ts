@@ -4,12 +4,12 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log/log.ts';
 import { readStateFile, StateFile } from '../runtime/atomic-file.ts';
 import type { Runtime, SandboxInterface } from '../runtime/runtime.ts';
-import { AddressPool, type AddressState, decodeAddressState } from './addresses.ts';
+import { AddressPool, type AddressState, cidrOf, decodeAddressState } from './addresses.ts';
 import { HostRules } from './host-rules.ts';
 import type { HostPort } from './rules.ts';
 
@@ -35,6 +35,8 @@ export interface Network {
   setClusterCidr(cidr: string): void;
   /** Sets the CIDR, makes the bridge, writes the nftables table. Rejects while sandboxes have addresses of another CIDR. */
   setPodCidr(cidr: string): Promise<void>;
+  /** Takes what sandboxes are known to have (`10.42.0.5/24` by id), should the list on disk have been lost. */
+  restore(addresses: ReadonlyMap<string, string>): Promise<void>;
   /** The sandbox's address and interface; the same again for the same sandbox. On disk when it answers. */
   attach(sandboxId: string): Promise<SandboxInterface>;
   /** Leads ports of the host to the sandbox, which is attached. Rejects when one is taken or nftables does not work. */
@@ -58,7 +60,7 @@ const MAX_INTERFACE_NAME = 15;
 const VETH_PREFIX = 'mv';
 const INSIDE_NAME = 'eth0';
 
-/** Opens the address file; makes the bridge when the CIDR is known already. */
+/** Opens the address file, sets a damaged one aside; makes the bridge when the CIDR is known already. */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const bridge = options.bridge ?? DEFAULT_BRIDGE;
   if (!/^[A-Za-z][A-Za-z0-9_.-]*$/.test(bridge) || bridge.length > MAX_INTERFACE_NAME) {
@@ -69,7 +71,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const directory = join(options.dataDir, 'network');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'addresses.json');
-  const state = await readAddresses(path);
+  const state = await readAddresses(path, options.log);
   const network = new BridgeNetwork({ ...options, bridge }, { path, state });
   const cidr = options.podCidr;
   if (cidr !== undefined) await network.setPodCidr(cidr);
@@ -82,13 +84,15 @@ export function vethName(bridge: string, sandboxId: string): string {
   return VETH_PREFIX + hash.slice(0, MAX_INTERFACE_NAME - VETH_PREFIX.length);
 }
 
-async function readAddresses(path: string): Promise<AddressState | undefined> {
+/** A power cut may leave an empty file: the sandboxes' own records say the same, see `restore`. */
+async function readAddresses(path: string, log: Logger): Promise<AddressState | undefined> {
   try {
     return decodeAddressState(await readStateFile(path));
   } catch (error) {
-    throw new Error(`cannot use ${path}; remove it when no container runs on this host`, {
-      cause: error,
-    });
+    const aside = `${path}.damaged`;
+    log.warn('Set a damaged list of addresses aside', { path: aside, error });
+    await rename(path, aside);
+    return undefined;
   }
 }
 
@@ -154,6 +158,18 @@ class BridgeNetwork implements Network {
     // Pods run without, and `problem` says so.
     await this.#rules.apply().catch(() => undefined);
     await this.#routeLocalhost();
+  }
+
+  async restore(addresses: ReadonlyMap<string, string>): Promise<void> {
+    const [first] = addresses.values();
+    if (first === undefined) return;
+    this.#pool ??= new AddressPool(cidrOf(first));
+    let isChanged = false;
+    for (const [id, address] of addresses) {
+      if (this.#pool.get(id) !== undefined || cidrOf(address) !== this.#pool.cidr) continue;
+      isChanged = this.#pool.keep(id, address.replace(/\/.*/, '')) || isChanged;
+    }
+    if (isChanged) await this.#save();
   }
 
   async publish(sandboxId: string, ports: readonly HostPort[]): Promise<void> {

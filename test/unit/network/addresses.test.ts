@@ -1,6 +1,6 @@
 /** Which address a sandbox gets, and when an address is given out again. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
@@ -81,11 +81,27 @@ suite('addresses', ({ test, cleanup }) => {
     assert.is.not(name, vethName('mini1', 'a'.repeat(64)));
   });
 
-  test('refuses a damaged file and a bridge name that the kernel would not take', async () => {
+  test('sets a damaged file aside and takes the addresses that sandboxes are known to have', async () => {
     const { network, dataDir } = await open(undefined, '10.42.0.0/24');
-    await network.attach('one');
-    await writeFile(join(dataDir, 'network/addresses.json'), '[]');
-    assert.match(String(await rejects(open(dataDir))), 'addresses.json');
+    const one = await network.attach('one');
+    const two = await network.attach('two');
+    const path = join(dataDir, 'network/addresses.json');
+    for (const damage of ['', '[]', '{"cidr":']) {
+      await writeFile(path, damage);
+      const again = (await open(dataDir)).network;
+      assert.is(await readFile(`${path}.damaged`, 'utf8'), damage);
+      await again.restore(new Map([['two', two.address]]));
+      assert.is(again.podCidr, '10.42.0.0/24');
+      assert.is((await again.attach('two')).address, two.address);
+      assert.is((await again.attach('three')).address, '10.42.0.4/24', 'not that of another');
+      const once = (await open(dataDir)).network;
+      await once.restore(new Map([['one', one.address]]));
+      assert.is((await once.attach('one')).address, one.address, 'a list that lacks one is mended');
+    }
+  });
+
+  test('refuses a bridge name that the kernel would not take', async () => {
+    const dataDir = (await open()).dataDir;
     const runtime = { ensureBridge: async () => undefined, nft: async () => undefined };
     const bad = createNetwork({ runtime, dataDir, log: silent, bridge: 'a-name-too-long-for-it' });
     assert.match(String(await rejects(bad)), 'bridge name');
