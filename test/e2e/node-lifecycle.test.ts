@@ -5,7 +5,8 @@ import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/clus
 import type { Host } from '../harness/hosts.ts';
 import { suite } from '../harness/suite.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 180_000;
+const WAIT_MS = 60_000;
 const MANIFESTS = '/var/lib/mini/agent/pod-manifests';
 const GRACE = ['--shutdown-grace-period', '40s', '--shutdown-grace-period-critical-pods', '20s'];
 
@@ -20,11 +21,15 @@ function field(cluster: Cluster, name: string, path: string): Promise<string> {
 }
 
 function phase(cluster: Cluster, name: string, is: string): Promise<unknown> {
-  return cluster.until(`pod ${name} to be ${is}`, async () => {
-    const found = await field(cluster, name, '.status.phase');
-    if (found === is) return true;
-    throw new Error(`${found}: ${await field(cluster, name, '.status')}`);
-  });
+  return cluster.until(
+    `pod ${name} to be ${is}`,
+    async () => {
+      const found = await field(cluster, name, '.status.phase');
+      if (found === is) return true;
+      throw new Error(`${found}: ${await field(cluster, name, '.status')}`);
+    },
+    WAIT_MS,
+  );
 }
 
 /** The agent of the second host, with an order for the end of the host. */
@@ -70,6 +75,7 @@ suite('e2e/node-lifecycle', ({ test }) => {
       };
       const spec = {
         ...hostNetwork.spec,
+        terminationGracePeriodSeconds: 1,
         containers: [container],
         volumes: [{ name: 'v', hostPath: { path: '/run/static', type: 'DirectoryOrCreate' } }],
       };
@@ -77,10 +83,10 @@ suite('e2e/node-lifecycle', ({ test }) => {
         input: JSON.stringify({ ...hostNetwork, spec }),
       });
       await rejoin(cluster, host);
-      await cluster.until('the static pod', () => host.ok(['cat', '/run/static/up']));
+      await cluster.until('the static pod', () => host.ok(['cat', '/run/static/up']), WAIT_MS);
       cluster.startServer();
       await cluster.nodeReady('two');
-      await cluster.until('its mirror', () => field(cluster, 'web-two', '.metadata.uid'));
+      await cluster.until('its mirror', () => field(cluster, 'web-two', '.metadata.uid'), WAIT_MS);
       await phase(cluster, 'web-two', 'Running');
       assert.match(
         await cluster.kubectl('describe', 'pod', 'web-two'),
