@@ -42,8 +42,9 @@ function runFile(file: string): Promise<Outcome> {
     child.kill('SIGKILL');
   }, FILE_TIMEOUT_MS);
   return new Promise((resolve) => {
-    child.once('close', (code) => {
+    child.once('close', (code, signal) => {
       clearTimeout(timer);
+      if (signal) output += `\n${file} was ended by ${signal}\n`;
       const total = Number(/Total:\s+(\d+)/.exec(output)?.[1] ?? 0);
       const passed = Number(/Passed:\s+(\d+)/.exec(output)?.[1] ?? 0);
       const skipped = Number(/Skipped:\s+(\d+)/.exec(output)?.[1] ?? 0);

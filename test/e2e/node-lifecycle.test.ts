@@ -93,7 +93,12 @@ suite('e2e/node-lifecycle', ({ test }) => {
         /Controlled By: +Node\/two/,
       );
       assert.is(await cluster.kubectl('exec', 'web-two', '--', 'cat', '/run/static/up'), 'up\n');
-      await cluster.kubectl('delete', 'pod', 'web-two');
+      const uid = await field(cluster, 'web-two', '.metadata.uid');
+      await cluster.kubectl('delete', 'pod', 'web-two', '--wait=false');
+      await cluster.until('another mirror', async () => {
+        const next = await field(cluster, 'web-two', '.metadata.uid');
+        return next !== '' && next !== uid;
+      });
       await phase(cluster, 'web-two', 'Running');
       await host.ok(['sh', '-c', `echo "kind: [" > ${MANIFESTS}/bad.yaml`]);
       await cluster.until('an event about the bad file', async () =>

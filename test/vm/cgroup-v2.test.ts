@@ -11,6 +11,8 @@ import { librariesOf, runMachine } from './machine.ts';
 
 /** It takes about a minute on an idle machine. */
 const TIMEOUT_MS = 540_000;
+/** Node's own code fails at times on a processor that is emulated, before any test has begun. */
+const BROKEN_BY_EMULATION = /was ended by SIG(SEGV|ILL|BUS|TRAP|ABRT)/;
 const UNPACKED = '/var/unpacked';
 /** What the guest's copy of the checkout holds. */
 const SOURCES = ['package.json', 'pkg/log', 'pkg/runtime', 'pkg/wait', 'test'];
@@ -51,9 +53,14 @@ suite('cgroup v2 machine', ({ test, cleanup }) => {
     const files = await guestFiles(unpacked);
     const environment = `MINI_UNPACK_DIR=${UNPACKED} MINI_RUNTIME_HELPER=dist/mini-runtime`;
     const script = `cd /work && ${environment} node test/run.ts test/guest\n`;
-    const { status, output } = await runMachine({ files, script, timeoutMs: TIMEOUT_MS });
+    const run = () => runMachine({ files, script, timeoutMs: TIMEOUT_MS });
+    let { status, output } = await run();
+    if (BROKEN_BY_EMULATION.test(output)) {
+      process.stderr.write(`Node crashed in the emulated machine; booted again:\n${output}`);
+      ({ status, output } = await run());
+    }
     assert.is(status, 0, output);
     assert.match(output, /\n[1-9]\d* passed, 0 failed\r?\n/, output);
   };
-  test('passes the tests of helper and executable', boot, TIMEOUT_MS + 30_000);
+  test('passes the tests of helper and executable', boot, 2 * TIMEOUT_MS + 30_000);
 });
