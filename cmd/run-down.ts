@@ -6,7 +6,7 @@ import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
 import { removal } from '../pkg/network/rules.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
-import { sleep } from '../pkg/wait/clock.ts';
+import { sleep, systemClock } from '../pkg/wait/clock.ts';
 import { findAssets } from './assets.ts';
 import { type Flags, UserError } from './command.ts';
 import { type Role, readPidFile } from './pid-file.ts';
@@ -60,8 +60,8 @@ async function stop(runDir: string, role: Role): Promise<boolean> {
   if (!running) return false;
   // SIGTERM may mean that the host goes down, for which pods are given time.
   process.kill(running.pid, 'SIGINT');
-  const deadlineMs = Date.now() + STOP_TIMEOUT_MS;
-  while (running.isAlive() && Date.now() < deadlineMs) await sleep(POLL_MS);
+  const deadlineMs = systemClock.monotonic() + STOP_TIMEOUT_MS;
+  while (running.isAlive() && systemClock.monotonic() < deadlineMs) await sleep(POLL_MS);
   if (running.isAlive()) process.kill(running.pid, 'SIGKILL');
   return true;
 }

@@ -60,11 +60,11 @@ async function supervise(options: SuperviseOptions, running: Running): Promise<v
   const { log, signal } = options;
   const backoff = new Backoff(BACKOFF);
   while (!signal.aborted && !running.isLast) {
-    const startedMs = Date.now();
+    const startedMs = systemClock.monotonic();
     const code = await runOnce(options, running);
     if (signal.aborted || running.isLast) return;
     log.warn('Agent ended; starting it again', { code });
-    if (Date.now() - startedMs > STABLE_MS) backoff.reset();
+    if (systemClock.monotonic() - startedMs > STABLE_MS) backoff.reset();
     await new Promise<void>((resolve) => {
       const cancel = systemClock.after(backoff.next(), resolve);
       signal.addEventListener('abort', () => {

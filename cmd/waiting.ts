@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe } from '../pkg/log/log.ts';
-import { sleep } from '../pkg/wait/clock.ts';
+import { sleep, systemClock } from '../pkg/wait/clock.ts';
 import { UserError } from './command.ts';
 
 export const START_TIMEOUT_MS = 30_000;
@@ -30,9 +30,9 @@ export class Waiting {
 
   /** Resolves to the first truthy result of `check`; rejects with its last error and the end of the log. */
   async until<T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> {
-    const deadlineMs = Date.now() + START_TIMEOUT_MS;
+    const deadlineMs = systemClock.monotonic() + START_TIMEOUT_MS;
     let reason = '';
-    while (Date.now() < deadlineMs) {
+    while (systemClock.monotonic() < deadlineMs) {
       if (this.#ended !== undefined) throw this.#failure('mini server did not start', this.#ended);
       try {
         const found = await check();

@@ -26,6 +26,8 @@ const MAX_RETRY_MS = 10_000;
 const REJOIN_INTERVAL_MS = 60_000;
 /** How long after a failed renewal the next attempt comes; renewal begins months before the end. */
 const RENEWAL_RETRY_MS = 60 * 60_000;
+/** Between two looks at when the certificate is due. */
+const RENEWAL_LOOK_MS = 10 * 60_000;
 
 export interface JoinOptions {
   /** URLs, tried in turn. */
@@ -147,7 +149,7 @@ async function tryServers<T>(
     clock = systemClock,
   } = options;
   const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, jitter: 0.3 });
-  const since = clock.now();
+  const since = clock.monotonic();
   for (let turn = 0; ; turn += 1) {
     const server = servers[turn % servers.length];
     if (server === undefined) throw new JoinError('BadRequest', 'No server is given (--server)');
@@ -156,7 +158,7 @@ async function tryServers<T>(
     } catch (error) {
       throwIfFinal(error, signal);
       const isLast = (turn + 1) % servers.length === 0;
-      if (isLast && clock.now() - since >= unreachableMs) throw error;
+      if (isLast && clock.monotonic() - since >= unreachableMs) throw error;
       log.warn('Joining failed, will try again', { server, error: describe(error) });
       if (isLast) await sleep(backoff.next(), signal, clock);
     }
@@ -186,10 +188,10 @@ function credentialsOf(options: JoinOptions, { first, token }: Start): NodeCrede
     },
     async keepRenewed() {
       while (!signal.aborted) {
-        const waitMs = renewalTime(current.certificate) - clock.now();
+        const dueMs = renewalTime(current.certificate) - clock.now();
         try {
-          await sleep(Math.max(waitMs, 0), signal, clock);
-          // Long sleeps are cut short by the clock's limit; then it is not due yet.
+          // The clock may be moved meanwhile, by years where it has no battery: it is looked at now and then.
+          await sleep(Math.min(Math.max(dueMs, 0), RENEWAL_LOOK_MS), signal, clock);
           if (!isRenewalDue(current.certificate, clock.now())) continue;
           current = await renew(options, current);
         } catch (error) {
@@ -200,8 +202,8 @@ function credentialsOf(options: JoinOptions, { first, token }: Start): NodeCrede
       }
     },
     async rejoin() {
-      if (clock.now() - rejoinedMs < REJOIN_INTERVAL_MS) return;
-      rejoinedMs = clock.now();
+      if (clock.monotonic() - rejoinedMs < REJOIN_INTERVAL_MS) return;
+      rejoinedMs = clock.monotonic();
       if (!token) {
         log.error(
           'The server does not accept the certificate of this node; start the agent with --token to join again',

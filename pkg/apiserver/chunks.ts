@@ -42,7 +42,7 @@ export class Chunks {
   keep(list: Kept): string {
     this.#dropExpired();
     const id = randomUUID();
-    this.#kept.set(id, { ...list, expiresMs: this.#clock.now() + TTL_MS });
+    this.#kept.set(id, { ...list, expiresMs: this.#clock.monotonic() + TTL_MS });
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= CHUNKED_LISTS_MAX) break;
       this.#kept.delete(oldest);
@@ -60,7 +60,7 @@ export class Chunks {
   }
 
   #dropExpired(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     for (const [id, { expiresMs }] of this.#kept) {
       if (expiresMs > now) break; // In order of creation, so of expiry.
       this.#kept.delete(id);

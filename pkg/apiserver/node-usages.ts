@@ -44,7 +44,7 @@ export class NodeUsages {
 
   /** Rejects with ServiceUnavailable when the node does not answer. */
   of(node: string): Promise<NodeUsage> {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.monotonic();
     for (const [name, { atMs }] of this.#kept)
       if (Math.abs(nowMs - atMs) >= KEPT_MS + TIMEOUT_MS) this.#kept.delete(name);
     const known = this.#kept.get(node);

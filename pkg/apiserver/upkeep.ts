@@ -1,6 +1,6 @@
 /**
  * What the server itself does beside answering: default RBAC, the authorizer's index, aggregated roles, the status
- * of quotas, the end of bootstrap tokens, and renewal of its own certificates.
+ * of quotas, the end of bootstrap tokens and old events, and renewal of its own certificates.
  */
 
 import { describe, type Logger } from '../log/log.ts';
@@ -13,10 +13,11 @@ import { reconcileBootstrapPolicy } from './auth/bootstrap/reconcile.ts';
 import { cleanTokens } from './auth/clean-tokens.ts';
 import { followRbac } from './auth/follow-rbac.ts';
 import type { Rbac } from './auth/rbac.ts';
+import { cleanEvents } from './clean-events.ts';
 import type { Registry } from './contract.ts';
 
-/** Certificates are renewed months before their end, so a look every half day is plenty. */
-const CERTIFICATE_CHECK_MS = 12 * 60 * 60_000;
+/** Certificates are renewed months before their end, but a clock without a battery is put right long after the start. */
+const CERTIFICATE_CHECK_MS = 10 * 60_000;
 
 export interface UpkeepOptions {
   readonly store: Backend;
@@ -30,7 +31,12 @@ export interface UpkeepOptions {
 /** Runs until the signal aborts; never rejects. */
 export async function keepUp(options: UpkeepOptions): Promise<void> {
   await ensurePolicy(options);
-  await Promise.all([followRbac(options), followQuotas(options), cleanTokens(options)]);
+  await Promise.all([
+    followRbac(options),
+    followQuotas(options),
+    cleanTokens(options),
+    cleanEvents(options),
+  ]);
 }
 
 async function ensurePolicy({ registry, clock, log, signal }: UpkeepOptions): Promise<void> {

@@ -89,10 +89,10 @@ export class Informer {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
-      const began = clock.now();
+      const began = clock.monotonic();
       // A connection that held has shown that all is well: the next failure starts afresh.
       const forgive = () => {
-        if (clock.now() - began > STABLE_MS) this.#backoff.reset();
+        if (clock.monotonic() - began > STABLE_MS) this.#backoff.reset();
       };
       try {
         if (this.#resourceVersion === undefined || this.#isExpired) await this.#list(signal);

@@ -66,7 +66,7 @@ export class WorkQueue {
       this.add(key);
       return;
     }
-    const at = this.#clock.now() + delayMs;
+    const at = this.#clock.monotonic() + delayMs;
     const known = this.#delayed.get(key);
     if (this.#ready.has(key) || (known && known.at <= at)) return;
     known?.cancel();

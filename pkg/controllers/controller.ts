@@ -42,6 +42,8 @@ export interface Context {
   readonly log: Logger;
   /** Milliseconds since the epoch, from the injectable clock. */
   now(): number;
+  /** For durations: see Clock. */
+  monotonic(): number;
 }
 
 export interface Controller {

@@ -15,7 +15,7 @@ import type { Cache } from '../client/client.ts';
 import { controllerOf } from '../client/object-index.ts';
 import { type Controller, DONE } from './controller.ts';
 import { scaled } from './deployment-scale.ts';
-import { isFinished, isReady, timestamp } from './pods.ts';
+import { isBeforeSetBack, isFinished, isReady, timestamp } from './pods.ts';
 
 /** An eviction that has not been followed by a deletion after this long did not happen. */
 const EVICTION_MAX_MS = 2 * 60_000;
@@ -143,7 +143,8 @@ function stillDisrupted(
 ): Readonly<Record<string, string>> {
   const entries = Object.entries(status?.disruptedPods ?? {}).filter(([name, at]) => {
     const pod = pods.find(({ metadata }) => metadata.name === name);
-    const isRecent = Date.parse(at) + EVICTION_MAX_MS > now;
+    const isRecent =
+      Date.parse(at) + EVICTION_MAX_MS > now && !isBeforeSetBack(Date.parse(at), now);
     return pod && !pod.metadata.deletionTimestamp && isRecent;
   });
   return Object.fromEntries(entries);

@@ -75,6 +75,7 @@ function runController(controller: Controller, options: ManagerOptions): WorkQue
     events: createEventRecorder({ client: options.client, log, component, clock, signal }),
     log,
     now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
   };
   const work = async (key: string) => {
     try {

@@ -59,10 +59,10 @@ export function nodeLifecycle(options: NodeLifecycleOptions = {}): Controller {
       }
       const mark = markOf(node, context.cache);
       const known = heartbeats.get(ref.name);
-      const heartbeat = known?.mark === mark ? known : { mark, at: context.now() };
+      const heartbeat = known?.mark === mark ? known : { mark, at: context.monotonic() };
       heartbeats.set(ref.name, heartbeat);
       const limitMs = hasReported(node) ? graceMs : startupGraceMs;
-      const waitMs = heartbeat.at + limitMs - context.now();
+      const waitMs = heartbeat.at + limitMs - context.monotonic();
       return waitMs > 0
         ? settle(node, waitMs, { context, signal })
         : silence(node, { context, signal });

@@ -50,7 +50,7 @@ export function podGc(options: PodGcOptions = {}): Controller {
         if (pod.metadata.deletionTimestamp) await removeAtOnce(pod, context, signal);
         return DONE;
       }
-      const waitMs = goneInMs(nodeName, context.cache, context.now());
+      const waitMs = goneInMs(nodeName, context.cache, context.monotonic());
       if (waitMs === undefined) {
         if (isFinished(pod)) await thinOut(finishedMax, context, signal);
         return DONE;

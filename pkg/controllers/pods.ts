@@ -29,11 +29,20 @@ export function readySince(pod: Pod): number | undefined {
   return Date.parse(condition.lastTransitionTime ?? pod.metadata.creationTimestamp);
 }
 
+/** A time noted further ahead than clocks of a cluster may differ was noted before the clock was set back. */
+const SKEW_MAX_MS = 5 * 60_000;
+
+/** Whether a time was noted by a clock that has been set back since: nobody knows then how long ago it was. */
+export function isBeforeSetBack(notedMs: number, now: number): boolean {
+  return notedMs - now > SKEW_MAX_MS;
+}
+
 /** In how many milliseconds the pod has been ready for long enough; 0 = it is now, undefined = it is not ready. */
 export function availableInMs(pod: Pod, minReadySeconds: number, now: number): number | undefined {
   const since = readySince(pod);
   if (since === undefined) return undefined;
-  return minReadySeconds === 0 ? 0 : Math.max(0, since + minReadySeconds * 1000 - now);
+  if (minReadySeconds === 0 || isBeforeSetBack(since, now)) return 0;
+  return Math.max(0, since + minReadySeconds * 1000 - now);
 }
 
 /** An RFC 3339 timestamp with whole seconds, as API objects have them. */

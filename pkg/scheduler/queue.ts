@@ -101,7 +101,7 @@ export class SchedulingQueue {
     const entry = this.#entries.get(uid);
     if (!entry) return;
     entry.state = 'unschedulable';
-    entry.readyAt = this.#options.clock.now() + backoffMs(entry.attempts);
+    entry.readyAt = this.#options.clock.monotonic() + backoffMs(entry.attempts);
     if (entry.isStale) this.#retry(entry);
     else this.#wait(entry, UNSCHEDULABLE_MAX_MS);
   }
@@ -127,7 +127,7 @@ export class SchedulingQueue {
   #retry(entry: Entry): void {
     if (entry.state === 'placing') entry.isStale = true;
     if (entry.state !== 'unschedulable') return;
-    const waitMs = entry.readyAt - this.#options.clock.now();
+    const waitMs = entry.readyAt - this.#options.clock.monotonic();
     if (waitMs <= 0) this.#activate(entry);
     else this.#wait(entry, waitMs);
   }

@@ -129,14 +129,14 @@ async function runSession(
   setSession: (session: Session | undefined) => void,
 ): Promise<number> {
   const { log, signal, clock = systemClock } = options;
-  const since = clock.now();
+  const since = clock.monotonic();
   setSession(session);
   log.info('Connected to server', { server });
   options.onSession(session);
   const reason = await closedOrAborted(session, signal);
   setSession(undefined);
   if (!signal.aborted) log.warn('Lost connection to server', { server, reason: reason?.message });
-  return clock.now() - since;
+  return clock.monotonic() - since;
 }
 
 async function closedOrAborted(session: Session, signal: AbortSignal): Promise<Error | undefined> {

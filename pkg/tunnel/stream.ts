@@ -225,12 +225,12 @@ export class TunnelStream extends Duplex {
   }
 
   #touch(): void {
-    if (this.#idleMs > 0) this.#lastActive = this.#wire.clock.now();
+    if (this.#idleMs > 0) this.#lastActive = this.#wire.clock.monotonic();
   }
 
   #armIdle(delayMs: number): void {
     this.#cancelIdle = this.#wire.clock.after(delayMs, () => {
-      const idleMs = this.#wire.clock.now() - this.#lastActive;
+      const idleMs = this.#wire.clock.monotonic() - this.#lastActive;
       if (idleMs < this.#idleMs) this.#armIdle(this.#idleMs - idleMs);
       else this.emit('timeout');
     });

@@ -66,7 +66,7 @@ export class WebSocketSession implements Session {
     this.#peerDeadlineMs = options.peerDeadlineMs ?? PEER_DEADLINE_MS;
     this.#ownParity = options.isDialer ? 1 : 0;
     this.#nextId = options.isDialer ? 1 : 2;
-    this.#lastHeard = this.#clock.now();
+    this.#lastHeard = this.#clock.monotonic();
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -129,7 +129,7 @@ export class WebSocketSession implements Session {
 
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#isClosed) return;
-    this.#lastHeard = this.#clock.now();
+    this.#lastHeard = this.#clock.monotonic();
     try {
       if (!isBinary || !Buffer.isBuffer(data)) throw new FrameError('a text message');
       this.#dispatch(decodeFrame(data));
@@ -183,7 +183,7 @@ export class WebSocketSession implements Session {
 
   #armPing(): void {
     this.#cancelPing = this.#clock.after(this.#pingIntervalMs, () => {
-      const silentMs = this.#clock.now() - this.#lastHeard;
+      const silentMs = this.#clock.monotonic() - this.#lastHeard;
       if (silentMs >= this.#peerDeadlineMs) {
         this.#finish(
           new Error(`nothing came through the tunnel for ${Math.round(silentMs / 1000)} s`),

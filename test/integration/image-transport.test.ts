@@ -107,6 +107,7 @@ suite('image transport', ({ test, cleanup }) => {
     let time = 0;
     const clock: Clock = {
       now: () => time,
+      monotonic: () => time,
       after(_delayMs, task) {
         tasks.add(task);
         return () => tasks.delete(task);

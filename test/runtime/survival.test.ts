@@ -274,6 +274,7 @@ suite('runtime survival', ({ test, cleanup }) => {
     const due: (() => void)[] = [];
     const clock = {
       now: () => 0,
+      monotonic: () => 0,
       after(_delayMs: number, task: () => void) {
         due.push(task);
         return () => undefined;

@@ -122,7 +122,7 @@ export class EvictionManager {
     if (overfull.length > 0) return overfull;
     const observations = await this.#options.sensors.observe();
     const { limits, clock } = this.#options;
-    const verdict = judge(this.#history, { limits, observations, nowMs: clock.now() });
+    const verdict = judge(this.#history, { limits, observations, nowMs: clock.monotonic() });
     this.#history = verdict.history;
     this.#setPressure(verdict.pressure);
     const [threshold] = verdict.acting;
@@ -213,8 +213,8 @@ export class EvictionManager {
   async #cleanedUp(uids: readonly string[]): Promise<void> {
     const { clock, pods } = this.#options;
     const { signal } = this.#controller;
-    const untilMs = clock.now() + CLEANUP_MS;
-    while (!signal.aborted && clock.now() < untilMs) {
+    const untilMs = clock.monotonic() + CLEANUP_MS;
+    while (!signal.aborted && clock.monotonic() < untilMs) {
       if (uids.every((uid) => pods.isCleanedUp(uid))) return;
       await sleep(CLEANUP_STEP_MS, signal, clock).catch(() => undefined);
     }

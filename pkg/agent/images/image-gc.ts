@@ -53,7 +53,7 @@ export class ImageGc {
 
   constructor(options: ImageGcOptions) {
     this.#options = options;
-    this.#startedMs = options.clock.now();
+    this.#startedMs = options.clock.monotonic();
     this.#work = this.#run();
   }
 
@@ -148,7 +148,7 @@ export class ImageGc {
   /** Takes down what is there and what is in use now. */
   #look(): number {
     const { engine, clock } = this.#options;
-    const nowMs = clock.now();
+    const nowMs = clock.monotonic();
     const images = engine.images.list();
     for (const { id } of images) {
       const seen = this.#seen.get(id) ?? { firstMs: nowMs, usedMs: 0 };

@@ -90,9 +90,9 @@ export async function shutDownNode({ groups, node, clock, log }: ShutdownOptions
     if (pods.length === 0) continue;
     log.info('Ends pods: the host goes down', { pods: pods.length, ...group });
     for (const pod of pods) node.end(pod.metadata.uid, graceOf(pod, group));
-    const deadlineMs = clock.now() + group.graceSeconds * 1000;
+    const deadlineMs = clock.monotonic() + group.graceSeconds * 1000;
     const hasEnded = () => pods.every(({ metadata }) => node.hasEnded(metadata.uid));
-    while (!hasEnded() && clock.now() < deadlineMs) await sleep(STEP_MS, undefined, clock);
+    while (!hasEnded() && clock.monotonic() < deadlineMs) await sleep(STEP_MS, undefined, clock);
     if (!hasEnded()) log.warn('Pods have not ended in their time', { ...group });
   }
 }

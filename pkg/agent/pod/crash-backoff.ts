@@ -1,6 +1,6 @@
 /**
  * How long a container that ended waits before it runs again: at once the first time, then 10 s, doubled up to
- * 300 s; forgotten after it ran for 10 minutes. Kubernetes' numbers.
+ * 300 s; forgotten after it ran for 10 minutes. Kubernetes' numbers. Times are the monotonic clock's.
  */
 
 const FIRST_MS = 10_000;

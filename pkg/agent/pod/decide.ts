@@ -4,6 +4,7 @@
  */
 
 import type { Container, Pod, Probe } from '../../api/generated/types.ts';
+import { activeMaxMs } from './deadline.ts';
 import { containerHash } from './labels.ts';
 import {
   allContainers,
@@ -52,14 +53,15 @@ export interface Unhealthy {
 /** Why a container may not be started yet. */
 export interface Hold {
   readonly waiting: Waiting;
-  /** When the hold ends or changes; absent = only an event ends it. */
+  /** When the hold ends or changes, by the monotonic clock; absent = only an event ends it. */
   readonly untilMs?: number;
 }
 
 export interface Facts {
   readonly pod: Pod;
   readonly view: PodView;
-  readonly nowMs: number;
+  /** How long the pod has been active. */
+  readonly activeMs: number;
   /** Why this node does not run such a pod; absent = it does. */
   readonly refusal?: string;
   /** Asked before a container is started; `last` is the run that ended. */
@@ -79,7 +81,7 @@ export interface Plan {
   readonly isFinished: boolean;
   /** Why it has failed as a whole, whatever its containers' exit codes. */
   readonly failure?: Waiting;
-  /** When to decide again even if nothing happens. */
+  /** When to decide again even if nothing happens, by the monotonic clock. */
   readonly wakeAtMs?: number;
 }
 
@@ -99,7 +101,7 @@ interface Draft {
 export function decide(facts: Facts): Plan {
   const draft: Draft = { actions: [], waiting: new Map(), wakeAtMs: Number.POSITIVE_INFINITY };
   const { pod, view } = facts;
-  if (isPastDeadline(pod, facts.nowMs)) return FAILED_BY_DEADLINE;
+  if (facts.activeMs >= activeMaxMs(pod)) return FAILED_BY_DEADLINE;
   if (facts.refusal !== undefined) return refused(pod, facts.refusal);
   const epoch = epochOf(pod, view);
   const now: Now = { ...facts, view: viewOfEpoch(view, epoch), history: view, epoch };
@@ -133,17 +135,6 @@ const FAILED_BY_DEADLINE: Plan = {
     message: 'Pod was active on the node longer than the specified deadline',
   },
 };
-
-/** When the pod's activeDeadlineSeconds end it. */
-export function deadlineMs({ spec, status }: Pod): number {
-  if (spec.activeDeadlineSeconds === undefined || !status?.startTime)
-    return Number.POSITIVE_INFINITY;
-  return Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000;
-}
-
-function isPastDeadline(pod: Pod, nowMs: number): boolean {
-  return nowMs >= deadlineMs(pod);
-}
 
 /** What runs of it goes on; nothing is started. */
 function refused(pod: Pod, message: string): Plan {

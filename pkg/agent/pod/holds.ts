@@ -5,6 +5,7 @@
 
 import type { Container, Pod } from '../../api/generated/types.ts';
 import { Backoff } from '../../wait/backoff.ts';
+import { type Clock, monotonicOf } from '../../wait/clock.ts';
 import { CrashBackoff } from './crash-backoff.ts';
 import type { Hold } from './decide.ts';
 import type { ContainerRecord } from './records.ts';
@@ -24,18 +25,21 @@ export class Holds {
   readonly #blocks = new Map<string, Block>();
   readonly #retries = new Map<string, Backoff>();
   readonly #crashes = new CrashBackoff();
+  /** When the last run of each container ended, by the monotonic clock. */
+  readonly #ends = new Map<string, End>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** See Facts.hold in decide.ts. */
-  get(
-    pod: Pod,
-    { name }: Container,
-    run: { readonly last: ContainerRecord | undefined; readonly nowMs: number },
-  ): Hold | undefined {
-    const { last, nowMs } = run;
+  get(pod: Pod, { name }: Container, last: ContainerRecord | undefined): Hold | undefined {
+    const nowMs = this.#clock.monotonic();
     const block = this.#blocks.get(name);
     if (block && nowMs < block.untilMs) return holdOf(block, nowMs);
     if (!last?.ended) return undefined;
-    const wait = this.#crashes.until(name, Date.parse(last.ended.finishedAt ?? '') || 0);
+    const wait = this.#crashes.until(name, this.#endedMs(last));
     if (!wait || nowMs >= wait.atMs) return undefined;
     const { namespace, name: podName, uid } = pod.metadata;
     const delay = goDuration(wait.delayMs / 1000);
@@ -44,21 +48,23 @@ export class Holds {
   }
 
   /** A start did not come to a container. */
-  failed(name: string, error: StartError, nowMs: number): void {
+  failed(name: string, error: StartError): void {
+    const nowMs = this.#clock.monotonic();
     const backoff = this.#retries.get(name) ?? new Backoff(RETRY);
     this.#retries.set(name, backoff);
     this.#blocks.set(name, { error, sinceMs: nowMs, untilMs: nowMs + backoff.next() });
   }
 
   /** A container was created but its program could not be executed: shown for a moment, then it counts as a crash. */
-  failedToRun(name: string, error: StartError, nowMs: number): void {
+  failedToRun(name: string, error: StartError): void {
+    const nowMs = this.#clock.monotonic();
     this.#blocks.set(name, { error, sinceMs: nowMs, untilMs: nowMs + SHOW_MS });
   }
 
-  started(name: string, attempt: number, nowMs: number): void {
+  started(name: string, attempt: number): void {
     this.#blocks.delete(name);
     this.#retries.delete(name);
-    if (attempt > 0) this.#crashes.count(name, nowMs);
+    if (attempt > 0) this.#crashes.count(name, this.#clock.monotonic());
   }
 
   /** Something that the pod refers to has changed: what failed for lack of it is worth another try. */
@@ -69,6 +75,20 @@ export class Holds {
       this.#retries.delete(name);
     }
   }
+
+  /** Asked for once a run: the wall clock may be moved while the container waits. */
+  #endedMs({ id, name, ended }: ContainerRecord): number {
+    const known = this.#ends.get(name);
+    if (known?.id === id) return known.atMs;
+    const atMs = monotonicOf(Date.parse(ended?.finishedAt ?? '') || 0, this.#clock);
+    this.#ends.set(name, { id, atMs });
+    return atMs;
+  }
+}
+
+interface End {
+  readonly id: string;
+  readonly atMs: number;
 }
 
 function holdOf({ error, sinceMs, untilMs }: Block, nowMs: number): Hold {

@@ -64,13 +64,13 @@ function find({ images, record }: ImageContext, image: string): Image | undefine
 
 async function pull(image: string, context: ImageContext, signal: AbortSignal): Promise<Image> {
   const { images, clock, record, pulls } = context;
-  const askedMs = clock.now();
+  const askedMs = clock.monotonic();
   let startMs = askedMs;
   try {
     const credentials = credentialsFor(image, context.pullSecrets);
     const pulled = await pulls.run(async () => {
       signal.throwIfAborted();
-      startMs = clock.now();
+      startMs = clock.monotonic();
       record({ type: 'Normal', reason: 'Pulling', message: `Pulling image "${image}"` });
       const progress = followPull({ image, clock, record });
       try {
@@ -79,8 +79,8 @@ async function pull(image: string, context: ImageContext, signal: AbortSignal): 
         progress.end();
       }
     });
-    const took = goDuration(clock.now() - startMs);
-    const whole = goDuration(clock.now() - askedMs);
+    const took = goDuration(clock.monotonic() - startMs);
+    const whole = goDuration(clock.monotonic() - askedMs);
     const message = `Successfully pulled image "${image}" in ${took} (${whole} including waiting). Image size: ${pulled.sizeBytes} bytes.`;
     record({ type: 'Normal', reason: 'Pulled', message });
     return pulled;

@@ -186,11 +186,11 @@ export class PodEnd {
     const { signal } = this.#closing;
     signal.throwIfAborted();
     const hasHook = target.container.lifecycle?.preStop !== undefined;
-    const startMs = clock.now();
+    const startMs = clock.monotonic();
     if (hasHook && engine.getContainer(target.id)?.status === 'running') {
       await preStop(this.#context, { ...target, graceMs: graceSeconds() * 1000 }, signal);
     }
-    const leftMs = () => graceSeconds() * 1000 - (clock.now() - startMs);
+    const leftMs = () => graceSeconds() * 1000 - (clock.monotonic() - startMs);
     if (turn !== undefined) await this.#wait(turn, Math.max(leftMs(), 0));
     this.#asked.add(target.id);
     const hasWaited = hasHook || turn !== undefined;

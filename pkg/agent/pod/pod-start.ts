@@ -31,7 +31,7 @@ interface Now {
 
 export class PodStart {
   readonly #options: StartOptions;
-  readonly #holds = new Holds();
+  readonly #holds: Holds;
   #volumes: ReadonlyMap<string, string> = new Map();
   /** Whether they must be written again; may become so while they are being written. */
   #isStale = true;
@@ -41,11 +41,12 @@ export class PodStart {
 
   constructor(options: StartOptions) {
     this.#options = options;
+    this.#holds = new Holds(options.context.clock);
   }
 
   /** See Facts.hold in decide.ts. */
   hold(pod: Pod, container: Container, last: ContainerRecord | undefined): Hold | undefined {
-    return this.#holds.get(pod, container, { last, nowMs: this.#options.context.clock.now() });
+    return this.#holds.get(pod, container, last);
   }
 
   /** Something that the pod refers to has changed: its volumes are written again. */
@@ -117,7 +118,7 @@ export class PodStart {
     const { volumes, node, clock } = this.#options.context;
     const refreshAtMs = volumes.refreshAtMs(pod.metadata.uid) ?? Number.POSITIVE_INFINITY;
     const fields = fieldsInVolumes(pod);
-    if (!this.#isStale && refreshAtMs > clock.now() && fields === this.#fields) return;
+    if (!this.#isStale && refreshAtMs > clock.monotonic() && fields === this.#fields) return;
     this.#fields = fields;
     this.#isStale = false;
     try {
@@ -146,7 +147,7 @@ export class PodStart {
       const volumes = this.#volumes;
       const request = { pod, container, attempt, epoch, sandbox, volumes };
       await startContainer(context, request, signal);
-      this.#holds.started(container.name, attempt, context.clock.now());
+      this.#holds.started(container.name, attempt);
       await end.prune(pod, container);
     } catch (error) {
       if (signal.aborted || !(error instanceof StartError)) throw error;
@@ -155,16 +156,15 @@ export class PodStart {
   }
 
   #onStartError(action: Action, error: StartError): void {
-    const { context, hints } = this.#options;
+    const { hints } = this.#options;
     const { name } = action.container;
-    const nowMs = context.clock.now();
     if (!(error instanceof RunError)) {
-      this.#holds.failed(name, error, nowMs);
+      this.#holds.failed(name, error);
       return;
     }
     hints.setStartError(error.id, error.message);
-    if (action.kind === 'start') this.#holds.started(name, action.attempt, nowMs);
-    this.#holds.failedToRun(name, error, nowMs);
+    if (action.kind === 'start') this.#holds.started(name, action.attempt);
+    this.#holds.failedToRun(name, error);
   }
 
   /** An event each time that a container begins to wait, not each time that somebody looks. */

@@ -9,6 +9,7 @@ import type { Pod } from '../../api/generated/types.ts';
 import { keyOf } from '../../api/meta.ts';
 import { qosClass } from '../../api/resources/pod-qos.ts';
 import type { ContainerInfo } from '../../engine/engine.ts';
+import { watchClock } from '../../wait/clock-jumps.ts';
 import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
 import { mirroredUid } from '../static/annotations.ts';
@@ -30,10 +31,13 @@ export class Pods implements StaticRunner {
   /** When each pod that does not run yet was first seen. */
   readonly #seenAtMs = new Map<string, number>();
   readonly #unsubscribe: () => void;
+  readonly #unwatchClock: () => void;
 
   constructor(context: NodeContext) {
     this.#context = context;
     this.#unsubscribe = context.engine.onChange((container) => this.#onContainer(container));
+    const { clock } = context;
+    this.#unwatchClock = watchClock({ clock, onJump: (byMs) => this.#onJump(byMs) });
   }
 
   /** Takes in what the watch says: the pod as it is now, undefined when it is gone. Returns whether it is a mirror. */
@@ -105,14 +109,14 @@ export class Pods implements StaticRunner {
     const { uid, creationTimestamp = '' } = metadata;
     const seenAtMs = this.#seenAtMs.get(uid);
     if (status?.phase === undefined || status.phase === 'Pending') {
-      if (seenAtMs === undefined) this.#seenAtMs.set(uid, clock.now());
+      if (seenAtMs === undefined) this.#seenAtMs.set(uid, clock.monotonic());
       return;
     }
     if (seenAtMs === undefined) return;
     this.#seenAtMs.delete(uid);
     if (status.phase !== 'Running') return;
-    metrics.podStart.observe((clock.now() - seenAtMs) / 1000);
-    metrics.podStartTotal.observe((clock.now() - Date.parse(creationTimestamp)) / 1000);
+    metrics.podStart.observe((clock.monotonic() - seenAtMs) / 1000);
+    metrics.podStartTotal.observe(Math.max(0, clock.now() - Date.parse(creationTimestamp)) / 1000);
   }
 
   referenceChanged(uid: string): void {
@@ -185,7 +189,14 @@ export class Pods implements StaticRunner {
   /** Stops looking after the pods; their containers go on. */
   async close(): Promise<void> {
     this.#unsubscribe();
+    this.#unwatchClock();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+  }
+
+  /** What depends on the wall clock (tokens) is looked at again. */
+  #onJump(byMs: number): void {
+    this.#context.log.warn('The clock was moved', { seconds: Math.round(byMs / 1000) });
+    for (const worker of this.#workers.values()) worker.wake();
   }
 
   #onContainer({ labels }: ContainerInfo): void {

@@ -12,7 +12,8 @@ import { PodProbes } from '../probes/pod-probes.ts';
 import { PodResize } from '../resize/pod-resize.ts';
 import { Alarms } from './alarms.ts';
 import { withOthersConditions } from './conditions.ts';
-import { deadlineMs, decide, type Plan, type Waiting } from './decide.ts';
+import { Deadline } from './deadline.ts';
+import { decide, type Plan, type Waiting } from './decide.ts';
 import { RunHints } from './hints.ts';
 import { Notices } from './notices.ts';
 import { PodEnd, type StopOptions } from './pod-end.ts';
@@ -48,6 +49,7 @@ export class PodWorker {
   readonly #end: PodEnd;
   readonly #notices: Notices;
   readonly #alarms: Alarms;
+  readonly #deadline: Deadline;
   readonly #retry = new Backoff(RETRY);
   /** Ends what a start waits for (pulls, references) once the pod is to end. */
   readonly #starting = new AbortController();
@@ -68,6 +70,7 @@ export class PodWorker {
     this.#uid = pod.metadata.uid;
     this.resize = new PodResize(context, this.#uid, () => this.#view());
     this.#alarms = new Alarms(context.clock);
+    this.#deadline = new Deadline(context.clock);
     this.#writer = options.writer ?? new StatusWriter(pod, context);
     this.#hints = new RunHints(context.paths);
     this.#probes = new PodProbes({ context, onResult: () => this.wake() });
@@ -158,7 +161,7 @@ export class PodWorker {
 
   #onError(error: unknown): void {
     if (this.#isClosed) return;
-    this.#wakeAt(this.#context.clock.now() + this.#retry.next());
+    this.#alarms.setIn('wake', this.#retry.next(), () => this.wake());
     if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
     tellSyncError(this.#context, this.pod, error);
     if (!this.#isGone && !this.pod.metadata.deletionTimestamp) this.#publish(false);
@@ -182,12 +185,12 @@ export class PodWorker {
     this.#waiting = plan.waiting;
     if (plan.isFinished) return this.#complete(plan.failure);
     const hasWork = plan.needsSandbox || plan.actions.length > 0;
-    if (hasWork) this.#publishSoon();
+    if (hasWork) this.#alarms.setIn('publish', PUBLISH_DELAY_MS, () => this.#publish(false));
     else this.#publish(false);
     await this.#start.perform({ pod: given, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
-    const refreshAtMs = this.#context.volumes.refreshAtMs(this.#uid);
-    this.#wakeAt(plan.wakeAtMs, refreshAtMs, resize.retryAtMs);
+    const times = [plan.wakeAtMs, resize.retryAtMs, this.#context.volumes.refreshAtMs(this.#uid)];
+    this.#alarms.setFirst('wake', times, () => this.wake());
   }
 
   #plan(pod: Pod): Plan {
@@ -197,7 +200,7 @@ export class PodWorker {
     return decide({
       pod,
       view,
-      nowMs: this.#context.clock.now(),
+      activeMs: this.#deadline.activeMs(pod),
       ...(refusal === undefined ? {} : { refusal }),
       hold: (container, last) => this.#start.hold(pod, container, last),
       unhealthy: (id) => this.#probes.unhealthy(id),
@@ -259,17 +262,6 @@ export class PodWorker {
     return readView(this.#context.engine, this.#writer.pod, this.#hints);
   }
 
-  #wakeAt(...times: readonly (number | undefined)[]): void {
-    const atMs = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
-    this.#alarms.set('wake', atMs, () => this.wake());
-  }
-
-  #publishSoon(): void {
-    if (this.#alarms.has('publish')) return;
-    const atMs = this.#context.clock.now() + PUBLISH_DELAY_MS;
-    this.#alarms.set('publish', atMs, () => this.#publish(false));
-  }
-
   #publish(isFinished: boolean, failure?: Waiting): void {
     this.#alarms.clear('publish');
     if (this.#isClosed) return;
@@ -295,7 +287,8 @@ export class PodWorker {
 
   /** Ends a start under way, too: a pull may take longer than the pod may. */
   #armDeadline(isEnding: boolean): void {
-    this.#alarms.set('deadline', isEnding ? Number.POSITIVE_INFINITY : deadlineMs(this.pod), () => {
+    const atMs = isEnding ? Number.POSITIVE_INFINITY : this.#deadline.atMs(this.pod);
+    this.#alarms.set('deadline', atMs, () => {
       this.#starting.abort();
       this.wake();
     });

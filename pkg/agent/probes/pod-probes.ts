@@ -4,6 +4,7 @@
  */
 
 import type { Container, ContainerStatus, Pod, Probe } from '../../api/generated/types.ts';
+import { monotonicOf } from '../../wait/clock.ts';
 import type { NodeContext } from '../node-context.ts';
 import type { Unhealthy } from '../pod/decide.ts';
 import {
@@ -157,7 +158,10 @@ export class PodProbes {
     return new ProbeWorker({
       probe,
       clock: context.clock,
-      startedAtMs: Date.parse(record.startedAt ?? '') || context.clock.now(),
+      startedAtMs: monotonicOf(
+        Date.parse(record.startedAt ?? '') || context.clock.now(),
+        context.clock,
+      ),
       initial: kind === 'liveness' ? true : undefined,
       check: async (one, timeoutMs) => {
         const startMs = performance.now();

@@ -7,6 +7,7 @@ import type { CheckResult } from './target.ts';
 export interface ProbeWorkerOptions {
   readonly probe: Probe;
   readonly clock: Clock;
+  /** By the monotonic clock. */
   readonly startedAtMs: number;
   /** The verdict before the first one is in. */
   readonly initial: boolean | undefined;
@@ -34,7 +35,7 @@ export class ProbeWorker {
     this.#options = options;
     this.#verdict = options.initial;
     const firstAtMs = startedAtMs + (probe.initialDelaySeconds ?? 0) * 1000;
-    this.#cancel = clock.after(Math.max(firstAtMs - clock.now(), 0), () => void this.#run());
+    this.#cancel = clock.after(Math.max(firstAtMs - clock.monotonic(), 0), () => void this.#run());
   }
 
   /** True = passes, false = failed failureThreshold times in a row, undefined = not known yet. */

@@ -39,6 +39,7 @@ interface Restart {
 export interface Step {
   readonly restarts: readonly Restart[];
   /** When to try again what could not be done. */
+  /** By the monotonic clock. */
   readonly retryAtMs?: number;
 }
 
@@ -163,7 +164,7 @@ export class PodResize {
       this.#progress = { ...progress, error: message };
       this.#tell(pod, 'Warning', 'ResizeError', 'Pod resize error', message);
     }
-    return { restarts: [], retryAtMs: this.#context.clock.now() + RETRY_MS };
+    return { restarts: [], retryAtMs: this.#context.clock.monotonic() + RETRY_MS };
   }
 
   async #advance(given: Pod, live: readonly Live[]): Promise<Step> {

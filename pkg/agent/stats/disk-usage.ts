@@ -32,7 +32,7 @@ export class DiskUsages {
 
   /** A path that is not there uses nothing. */
   of(path: string): Promise<DiskUsage> {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.monotonic();
     const known = this.#kept.get(path);
     if (known && Math.abs(nowMs - known.atMs) < KEPT_MS) return known.usage;
     if (this.#kept.size >= PATHS_MAX) this.#kept.clear();

@@ -85,12 +85,12 @@ export class HttpClient {
   #watch(body: IncomingMessage): void {
     const stall = () => body.destroy(new TransferError(`no data for ${STALL_TIMEOUT_MS / 1000} s`));
     let cancel = this.#clock.after(STALL_TIMEOUT_MS, stall);
-    let armedAt = this.#clock.now();
+    let armedAt = this.#clock.monotonic();
     const onData = () => {
       // Re-arming a timer for each chunk costs more than reading it.
-      if (this.#clock.now() - armedAt < STALL_TIMEOUT_MS / 10) return;
+      if (this.#clock.monotonic() - armedAt < STALL_TIMEOUT_MS / 10) return;
       cancel();
-      armedAt = this.#clock.now();
+      armedAt = this.#clock.monotonic();
       cancel = this.#clock.after(STALL_TIMEOUT_MS, stall);
     };
     // Kept here: a body that has ended knows its socket no more, which goes on to serve others.

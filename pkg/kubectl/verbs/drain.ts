@@ -123,7 +123,7 @@ async function drainOne({ args, io, api: open }: Call, node: string): Promise<vo
   if (choice.warning) io.stderr.write(`Warning: ${choice.warning}\n`);
   if (choice.errors) throw new KubectlError(choice.errors);
   const timeoutMs = durationMs(args.text('timeout'));
-  const deadlineMs = timeoutMs > 0 ? Date.now() + timeoutMs : Number.POSITIVE_INFINITY;
+  const deadlineMs = timeoutMs > 0 ? performance.now() + timeoutMs : Number.POSITIVE_INFINITY;
   const results = await Promise.allSettled(
     choice.pods.map((pod) => removePod({ api, args, io, kind, deadlineMs }, pod)),
   );
@@ -156,7 +156,7 @@ async function removePod(removing: Removing, { metadata }: Pod): Promise<void> {
   if (isClientDryRun(args)) return;
   await (isDelete ? deletePod(removing, place) : evictPod(removing, place));
   if (args.text('dry-run') === 'server') return;
-  const leftMs = Number.isFinite(deadlineMs) ? Math.max(deadlineMs - Date.now(), 1) : 0;
+  const leftMs = Number.isFinite(deadlineMs) ? Math.max(deadlineMs - performance.now(), 1) : 0;
   await untilGone(api, { ...place, uid }, leftMs).catch((error: unknown) => {
     throw timedOut(error, place);
   });
@@ -182,7 +182,7 @@ async function evictPod({ api, args, io, deadlineMs }: Removing, place: NamedPla
       await unlessMissing(api.send('POST', eviction, { query: dryRunQuery(args), body }));
       return;
     } catch (error) {
-      const isLate = Date.now() + RETRY_MS > deadlineMs;
+      const isLate = performance.now() + RETRY_MS > deadlineMs;
       if (!isReason(error, 'TooManyRequests') || !(error instanceof StatusError))
         throw new KubectlError(
           `error when evicting pods/"${name}" -n "${namespace}": ${messageOf(error)}`,

@@ -87,7 +87,9 @@ suite('join', ({ test, cleanup }) => {
       signal: abort.signal,
       env: {},
       unreachableMs: 0,
-      ...(now === undefined ? {} : { clock: { now: () => now, after: () => () => undefined } }),
+      ...(now === undefined
+        ? {}
+        : { clock: { now: () => now, monotonic: () => now, after: () => () => undefined } }),
       ...rest,
     });
   }
@@ -220,6 +222,7 @@ suite('join', ({ test, cleanup }) => {
       env: {},
       clock: {
         now: () => nowMs,
+        monotonic: () => nowMs,
         after: (_delayMs, task) => {
           nowMs = state.now;
           const timer = setTimeout(task, 5);

@@ -17,6 +17,7 @@ function handClock() {
   const timers = new Set<{ readonly atMs: number; task(): void }>();
   return {
     now: () => nowMs,
+    monotonic: () => nowMs,
     after(delayMs: number, task: () => void) {
       const timer = { atMs: nowMs + delayMs, task };
       timers.add(timer);

@@ -6,7 +6,7 @@ import { suite } from '../../harness/suite.ts';
 suite('Chunked lists', ({ test }) => {
   test('forgets a list after its time and says how to go on without it', () => {
     let now = 0;
-    const chunks = new Chunks({ now: () => now, after: () => () => undefined });
+    const chunks = new Chunks({ now: () => 0, monotonic: () => now, after: () => () => undefined });
     const id = chunks.keep({ items: [], revision: 7 });
     const token = readToken(writeToken({ id, revision: 7, after: 'k' }));
     assert.is(chunks.find(token)?.revision, 7);
@@ -24,7 +24,7 @@ suite('Chunked lists', ({ test }) => {
   });
 
   test('keeps no more lists than its limit', () => {
-    const chunks = new Chunks({ now: () => 0, after: () => () => undefined });
+    const chunks = new Chunks({ now: () => 0, monotonic: () => 0, after: () => () => undefined });
     const first = chunks.keep({ items: [], revision: 1 });
     for (let i = 0; i < 256; i += 1) chunks.keep({ items: [], revision: 1 });
     assert.throws(() => chunks.find({ id: first, revision: 1, after: '' }));

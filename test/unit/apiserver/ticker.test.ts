@@ -9,6 +9,7 @@ function handClock() {
   let timers: { at: number; task: () => void }[] = [];
   const clock: Clock = {
     now: () => now,
+    monotonic: () => now,
     after(delayMs, task) {
       const timer = { at: now + delayMs, task };
       timers.push(timer);

@@ -31,7 +31,7 @@ function recording(refuse: (request: ApiRequest) => Error | undefined = () => un
       throw new Error('not asked for');
     },
   };
-  const clock = { now: () => 1_767_225_600_000, after: () => () => undefined };
+  const clock = { now: () => 1_767_225_600_000, monotonic: () => 0, after: () => () => undefined };
   const client = createClient(transport);
   const recorder = createEventRecorder({
     client,

@@ -7,9 +7,13 @@ import type {
   Toleration,
 } from '../../../pkg/api/generated/types.ts';
 import { keyOf, refOf } from '../../../pkg/api/meta.ts';
+import type { Context } from '../../../pkg/controllers/controller.ts';
 import { freeShare, parseClusterCidr } from '../../../pkg/controllers/node-ipam.ts';
+import { nodeLifecycle } from '../../../pkg/controllers/node-lifecycle.ts';
 import { evictionAt, silentConditions, taintsOf } from '../../../pkg/controllers/node-taints.ts';
 import { itemOf, keyRef } from '../../../pkg/controllers/owner-graph.ts';
+import { silent } from '../../../pkg/log/log.ts';
+import { movableClock } from '../../harness/movable-clock.ts';
 import { suite } from '../../harness/suite.ts';
 
 const NOW = Date.parse('2026-01-01T01:00:00Z');
@@ -136,5 +140,37 @@ suite('nodes', ({ test }) => {
       items.map((item) => itemOf(refOf(keyOf(keyRef(item))))),
       items,
     );
+  });
+
+  test('a clock that is moved makes no node silent, and keeps none from being found so', async () => {
+    for (const jumpMs of [3 * 3_600_000, -3 * 3_600_000]) {
+      const clock = movableClock();
+      const told: string[] = [];
+      const live = node([{ type: 'Ready', status: 'True', lastHeartbeatTime: '1' }]);
+      const context = {
+        cache: {
+          get: (resource: string) => (resource === 'nodes' ? live : undefined),
+          indexed: () => [],
+        },
+        client: {
+          updateStatus: async (_resource: string, next: Node) => next,
+          patch: async () => live,
+        },
+        events: { normal: (_node: Node, reason: string) => told.push(reason) },
+        log: silent,
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic(),
+      } as unknown as Context;
+      const controller = nodeLifecycle();
+      const look = () => controller.reconcile({ name: 'x' }, context, AbortSignal.timeout(5_000));
+      await look();
+      clock.move(jumpMs);
+      await clock.pass(39_000);
+      await look();
+      assert.equal(told, [], `${jumpMs}`);
+      await clock.pass(1_000);
+      await look();
+      assert.equal(told, ['NodeNotReady'], `${jumpMs}`);
+    }
   });
 });

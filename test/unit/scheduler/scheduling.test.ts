@@ -47,6 +47,7 @@ function manualClock() {
   let timers: { at: number; task: () => void }[] = [];
   return {
     now: () => now,
+    monotonic: () => now,
     after(delayMs: number, task: () => void) {
       const timer = { at: now + delayMs, task };
       timers.push(timer);

@@ -53,6 +53,7 @@ suite('agent: node shutdown and events', ({ test }) => {
     let nowMs = 0;
     const clock = {
       now: () => nowMs,
+      monotonic: () => nowMs,
       after(delayMs: number, task: () => void) {
         const isCancelled = { value: false };
         setImmediate(() => {

@@ -13,6 +13,9 @@ function instantClock(): Clock & { nowMs: number; waits: number } {
     now() {
       return this.nowMs;
     },
+    monotonic() {
+      return this.nowMs;
+    },
     after(ms, run) {
       this.nowMs += ms;
       this.waits += 1;

@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Event } from '../../../../pkg/api/generated/types.ts';
 import { createAuthorizer } from '../../../../pkg/apiserver/auth/authorizer.ts';
 import { newBootstrapSecret } from '../../../../pkg/apiserver/auth/bootstrap-tokens.ts';
+import { cleanEvents } from '../../../../pkg/apiserver/clean-events.ts';
 import { createRegistry } from '../../../../pkg/apiserver/registry.ts';
 import { keepPki, keepUp } from '../../../../pkg/apiserver/upkeep.ts';
 import { silent } from '../../../../pkg/log/log.ts';
@@ -13,6 +15,7 @@ import { LEAF_LIFETIME_MS } from '../../../../pkg/pki/key-pair.ts';
 import { loadServerPki, type ServerPki } from '../../../../pkg/pki/server-pki.ts';
 import { openMemory } from '../../../../pkg/store/memory.ts';
 import { type Clock, systemClock } from '../../../../pkg/wait/clock.ts';
+import { movableClock } from '../../../harness/movable-clock.ts';
 import { suite } from '../../../harness/suite.ts';
 
 suite('apiserver/upkeep', ({ test, cleanup }) => {
@@ -61,6 +64,7 @@ suite('apiserver/upkeep', ({ test, cleanup }) => {
     // Each wait passes a tenth of a certificate's life.
     const clock: Clock = {
       now: () => nowMs,
+      monotonic: () => nowMs,
       after(_delayMs, task) {
         nowMs += LEAF_LIFETIME_MS / 10;
         setImmediate(task);
@@ -80,5 +84,40 @@ suite('apiserver/upkeep', ({ test, cleanup }) => {
     await running;
     assert.is.not(next.server.certificate, current.server.certificate);
     assert.is(next.ca.certificate, current.ca.certificate);
+  });
+
+  test('an event goes an hour after its last change, whatever the clock says', async () => {
+    const clock = movableClock();
+    const store = openMemory();
+    const registry = createRegistry({ store, clock });
+    const abort = new AbortController();
+    const running = cleanEvents({ registry, clock, log: silent, signal: abort.signal });
+    cleanup(async () => {
+      abort.abort(new Error('test over'));
+      await running;
+      await store.close();
+    });
+    const add = (name: string) =>
+      registry.create<Event>('events', {
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name, namespace: 'n' },
+        involvedObject: { kind: 'Pod', name: 'p', namespace: 'n' },
+      });
+    const names = () => registry.list('events').items.map(({ metadata }) => metadata.name);
+    await add('old');
+    await add('touched');
+    clock.move(5 * 3_600_000);
+    await clock.pass(50 * 60_000);
+    assert.equal(names(), ['old', 'touched']);
+    await registry.modify<Event>('events', { namespace: 'n', name: 'touched' }, (event) => ({
+      ...event,
+      count: 2,
+    }));
+    clock.move(-9 * 3_600_000);
+    await clock.pass(20 * 60_000);
+    assert.equal(names(), ['touched']);
+    await clock.pass(60 * 60_000);
+    assert.equal(names(), []);
   });
 });
