@@ -109,6 +109,11 @@ suite('mini kubectl', ({ test, cleanup }) => {
       const real = await cluster.try(apply, { input: MANIFEST });
       assert.is(real.stdout, 'deployment.apps/web unchanged\nservice/web unchanged\n', real.stderr);
       await ok(['rollout', 'status', 'deploy/web', '--timeout=60s']);
+      // A container runs before it has said anything, and what two commands print must not change between them.
+      await cluster.until('both pods to tell of their start', async () => {
+        const told = await ok(['logs', '-l', 'app=web']);
+        return told === 'started\nstarted\n';
+      });
 
       const bare = ({ stdout }: Output) =>
         stdout.replace(/\d+[smh]\S*/g, 'AGE').replace(/ +/g, ' ');

@@ -94,7 +94,7 @@ suite('e2e/node-lifecycle', ({ test }) => {
       );
       assert.is(await cluster.kubectl('exec', 'web-two', '--', 'cat', '/run/static/up'), 'up\n');
       const uid = await field(cluster, 'web-two', '.metadata.uid');
-      await cluster.kubectl('delete', 'pod', 'web-two', '--wait=false');
+      await cluster.kubectl('delete', 'pod', 'web-two');
       await cluster.until('another mirror', async () => {
         const next = await field(cluster, 'web-two', '.metadata.uid');
         return next !== '' && next !== uid;

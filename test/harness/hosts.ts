@@ -22,7 +22,7 @@ const CGROUPS = '/sys/fs/cgroup';
 const MINI = resolve('dist/mini');
 /** Where the executable lays itself out, once for all hosts. */
 const UNPACK_DIR = resolve('.cache/unpacked');
-const BOOT_TIMEOUT_MS = 10_000;
+const BOOT_TIMEOUT_MS = 60_000;
 const LEAK_ATTEMPTS = 20;
 const LEAK_WAIT_MS = 100;
 const PREFIX = '10.99.0';
@@ -283,9 +283,13 @@ export class Host {
     const init = this.#init;
     if (!init) return;
     this.#init = undefined;
-    const ended = new Promise((done) => init.once('close', done));
-    if (this.#pid) process.kill(this.#pid, 'SIGKILL');
-    await ended;
+    if (init.exitCode === null && init.signalCode === null) {
+      const ended = new Promise((done) => init.once('close', done));
+      if (this.#pid) process.kill(this.#pid, 'SIGKILL');
+      else init.kill('SIGKILL'); // It has not come up; unshare takes along what it started.
+      await ended;
+    }
+    this.#pid = 0;
     await this.#removeCgroups();
     for (const device of sh('ip', '-n', this.#options.namespace, '-o', 'link').matchAll(
       /^\d+: ([^:@]+)/gm,

@@ -3,12 +3,13 @@
  * polling, until the container has ended and everything is read.
  */
 
-import { createReadStream, type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FSWatcher, watch } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { LineSplitter } from './line-splitter.ts';
-import { logFiles } from './log-files.ts';
+import { rotatedFiles } from './log-files.ts';
 import { LogPrinter } from './log-printer.ts';
 import type { LogQuery } from './log-query.ts';
 import { tailStart } from './tail-start.ts';
@@ -79,8 +80,9 @@ async function* followed(
     if (!next && !wasRunning) return;
     if (!next) await wakeup.wait(signal);
     else {
-      // What was written to the old file before it was rotated away comes first.
+      // What was written before comes first: to the old file, and to those that came and went since.
       yield* linesFrom(at);
+      for (const path of await between(source.path, at.file, next)) yield* wholeFile(path);
       await at.file?.close();
       at.file = next;
       at.offset = 0;
@@ -118,24 +120,31 @@ async function* oldLines(old: readonly string[], { query, file }: Newest): Lines
 
 /** Rotated files without the one that was opened as the current one and rotated away just then. */
 async function rotated(path: string, file: FileHandle | undefined): Promise<readonly string[]> {
-  const files = (await logFiles(path)).filter((one) => one !== path);
-  const current = await file?.stat();
-  const inodes = await Promise.all(
-    files.map((one) =>
-      stat(one).then(
-        ({ ino }) => ino,
-        () => undefined,
-      ),
-    ),
-  );
-  return files.filter((_, index) => inodes[index] !== undefined && inodes[index] !== current?.ino);
+  const inode = (await file?.stat())?.ino;
+  return (await rotatedFiles(path)).flatMap(({ path: one, ino }) => (ino === inode ? [] : [one]));
+}
+
+/** Files that were written after `old` and before `next`, and rotated away while the reader was busy. */
+async function between(
+  path: string,
+  old: FileHandle | undefined,
+  next: FileHandle,
+): Promise<readonly string[]> {
+  if (!old) return []; // What was there at the start has been read.
+  const files = await rotatedFiles(path);
+  const [before, after] = await Promise.all([old.stat(), next.stat()]);
+  const start = files.findIndex(({ ino }) => ino === before.ino);
+  const end = files.findIndex(({ ino }) => ino === after.ino);
+  return files.slice(start + 1, end < 0 ? files.length : end).map(({ path: one }) => one);
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path);
-  } catch {
-    return undefined; // The container has not written yet, or its log went with its pod.
+  } catch (error) {
+    // The container has not written yet, or its log went with its pod.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
@@ -180,11 +189,19 @@ async function startOf(file: FileHandle, query: LogQuery): Promise<number> {
   return (await tailStart(file, { count: query.tailLines, isWanted: wants(query) })).offset;
 }
 
+/** Nothing of a file that has just been removed, as the oldest are. */
 async function* wholeFile(path: string): Lines {
-  const raw = createReadStream(path);
+  const raw = (await openIfThere(path))?.createReadStream();
+  if (!raw) return;
   const splitter = new LineSplitter();
-  for await (const chunk of path.endsWith('.gz') ? raw.pipe(createGunzip()) : raw)
-    yield splitter.push(chunk);
+  if (!path.endsWith('.gz')) {
+    for await (const chunk of raw) yield splitter.push(chunk);
+    return;
+  }
+  const plain = createGunzip();
+  // An error of either ends both, and is thrown by the loop.
+  pipeline(raw, plain, () => undefined);
+  for await (const chunk of plain) yield splitter.push(chunk);
 }
 
 /** The file that took this one's place after a rotation, if there is one. */

@@ -14,6 +14,11 @@ import { CONFIG_MIRROR, mirroredUid } from './annotations.ts';
 import { ManifestDir } from './manifest-dir.ts';
 
 const RETRY = { firstMs: 200, maxMs: 30_000, jitter: 0.3 };
+/**
+ * The name of a mirror that somebody deleted stays free for this long. kubectl delete asks for the object once more and
+ * then watches the name, whatever its uid: a mirror that came between the two would have it wait for ever.
+ */
+const NAME_FREE_MS = 2_000;
 
 /** What runs the pods. */
 export interface StaticRunner {
@@ -51,6 +56,8 @@ export class StaticPods {
   /** Something happened to them while a call was under way. */
   readonly #again = new Set<string>();
   readonly #retries = new Map<string, Retry>();
+  /** Names that stay free for now; the function ends that. */
+  readonly #freed = new Map<string, () => void>();
   readonly #controller = new AbortController();
   #isSynced = false;
   #hasRead = false;
@@ -75,8 +82,10 @@ export class StaticPods {
 
   /** What the API says of a mirror; undefined when it is gone. */
   onMirror(key: string, mirror: Pod | undefined): void {
+    const before = this.#mirrors.get(key);
     if (mirror) this.#mirrors.set(key, mirror);
     else this.#mirrors.delete(key);
+    if (!mirror && before?.metadata.deletionTimestamp) this.#keepFree(key);
     this.#reconcile(key);
   }
 
@@ -89,6 +98,7 @@ export class StaticPods {
   async close(): Promise<void> {
     this.#controller.abort();
     for (const { cancel } of this.#retries.values()) cancel();
+    for (const cancel of this.#freed.values()) cancel();
     await this.#directory.close();
   }
 
@@ -119,8 +129,21 @@ export class StaticPods {
     if (running) this.#options.runner.mirrored(running.metadata.uid, isMine ? mirror : undefined);
     if (!this.#hasRead) return; // The file of a mirror's pod may only not have been read yet.
     if (mirror && (!isMine || isLeaving)) this.#call(key, () => this.#removeMirror(mirror));
-    else if (!mirror && this.#isSynced && running && this.#wanted.has(key))
+    else if (!mirror && this.#isSynced && running && this.#mayHaveMirror(key))
       this.#call(key, () => this.#createMirror(running));
+  }
+
+  #mayHaveMirror(key: string): boolean {
+    return this.#wanted.has(key) && !this.#freed.has(key);
+  }
+
+  #keepFree(key: string): void {
+    this.#freed.get(key)?.();
+    const free = () => {
+      this.#freed.delete(key);
+      this.#reconcile(key);
+    };
+    this.#freed.set(key, this.#options.clock.after(NAME_FREE_MS, free));
   }
 
   #run(key: string): void {

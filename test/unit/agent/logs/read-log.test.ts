@@ -1,13 +1,13 @@
 /** Reading container logs: tails, rotation, partial lines, limits, following. */
 
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { parseLogQuery } from '../../../../pkg/agent/logs/log-query.ts';
 import { type LogSource, readLog } from '../../../../pkg/agent/logs/read-log.ts';
 import { tailSync } from '../../../../pkg/agent/logs/tail-sync.ts';
-import { suite } from '../../../harness/suite.ts';
+import { rejects, suite } from '../../../harness/suite.ts';
 
 const line = (text: string, { stream = 'stdout', tag = 'F', second = 0 } = {}) =>
   `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000001Z ${stream} ${tag} ${text}\n`;
@@ -104,6 +104,36 @@ suite('agent: container logs', ({ test, cleanup }) => {
     isRunning = false;
     changed();
     assert.is(await all, 'a\nb\nc\nd\ne\n');
+  });
+
+  test('follows through several rotations that came while its reader was busy', async () => {
+    const path = await scratch();
+    await writeFile(path, line('a'));
+    const query = parseLogQuery(new URLSearchParams('follow=true'), 0);
+    const texts: string[] = [];
+    for await (const chunk of readLog(ended(path), query, new AbortController().signal)) {
+      texts.push(chunk.toString());
+      if (texts.length > 1) continue;
+      await appendFile(path, line('b'));
+      for (const [name, next] of [
+        ['20260101-000001', 'c'],
+        ['20260101-000002', 'd'],
+        ['20260101-000003', 'e'],
+      ] as const) {
+        await rename(path, `${path}.${name}`);
+        await writeFile(path, line(next));
+      }
+    }
+    assert.is(texts.join(''), 'a\nb\nc\nd\ne\n');
+  });
+
+  test('a log that cannot be read is an error, not an empty log', async () => {
+    const path = await scratch();
+    await mkdir(path);
+    assert.match(String(await rejects(read(ended(path), ''))), /EISDIR/);
+    await rm(path, { recursive: true });
+    await symlink(path, path);
+    assert.match(String(await rejects(read(ended(path), ''))), /ELOOP/);
   });
 
   test('a missing log is empty, and wrong numbers are refused', async () => {
