@@ -3,10 +3,10 @@
 import { join } from 'node:path';
 import {
   checkThresholds,
-  KubeletArgError,
   type NodeLimits,
   parseKubeletArgs,
 } from '../pkg/agent/node/kubelet-args.ts';
+import { KubeletArgError } from '../pkg/agent/node/kubelet-values.ts';
 import { type ShutdownGroup, twoGroups } from '../pkg/agent/node/shutdown.ts';
 import type { Taint } from '../pkg/api/generated/types.ts';
 import { readIfPresent } from '../pkg/pki/file.ts';

@@ -187,12 +187,14 @@ async function openHost({
     log: log.with({ part: 'network' }),
     bridge,
   });
+  const { containerLogs } = readNodeSettings(flags).limits;
   const engine = await openEngine({
     runtime,
     images,
     network,
     dataDir,
     log: log.with({ part: 'engine' }),
+    logLimits: { maxBytes: containerLogs.maxBytes, maxFiles: containerLogs.maxFiles - 1 },
   });
   // The engine holds the images that are in use by now, so that the one this replaces may go.
   await importHello(images, assets.helloImage);

@@ -242,6 +242,7 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
     dns: {
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,
+      hostResolver: made.limits.resolvConf,
     },
   };
 }

@@ -20,6 +20,9 @@ const EVICTION_ARGS = [
   'eviction-hard=memory.available<750Mi,nodefs.available<10%,nodefs.inodesFree<10%',
   'eviction-minimum-reclaim=memory.available=1Mi',
   'eviction-pressure-transition-period=1s',
+  'container-log-max-size=16Ki',
+  'container-log-max-files=3',
+  'allowed-unsafe-sysctls=net.core.somaxconn',
 ];
 
 function podOf(name: string, container: Partial<Container>, spec: Partial<PodSpec> = {}) {
@@ -269,10 +272,42 @@ suite('e2e/node-resources', ({ test }) => {
         await cluster.kubectl('get', 'pod', 'modest', '--no-headers'),
         /1\/1 +Running +0 /,
       );
+      const metrics = await cluster.kubectl('get', '--raw', '/api/v1/nodes/two/proxy/metrics');
+      for (const signal of ['memory.available', 'nodefs.available', 'ephemeralpodfs.limit'])
+        assert.match(metrics, new RegExp(`kubelet_evictions{eviction_signal="${signal}"} [1-9]`));
       await cluster.apply(podOf('again', {}, on));
       await ready('again');
       assert.match(await cluster.kubectl('exec', 'again', '--', 'echo', 'well'), /well/);
       await cluster.kubectl('delete', 'pod', '--all');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'settings of the kubelet are in force, and told',
+    async () => {
+      const { cluster, when, ready } = await start();
+      const config = await cluster.kubectl('get', '--raw', '/api/v1/nodes/two/proxy/configz');
+      const { kubeletconfig } = JSON.parse(config);
+      assert.is(kubeletconfig.containerLogMaxSize, '16384');
+      assert.is(kubeletconfig.containerLogMaxFiles, 3);
+      assert.equal(kubeletconfig.evictionMinimumReclaim, { 'memory.available': '1Mi' });
+      const command = ['sh', '-c', 'seq 1 20000; sleep 1000'];
+      const sysctls = [{ name: 'net.core.somaxconn', value: '77' }];
+      const spec = { nodeName: 'two', securityContext: { sysctls } };
+      await cluster.apply(podOf('told', { command }, spec));
+      await ready('told');
+      const read = ['exec', 'told', '--', 'cat', '/proc/sys/net/core/somaxconn'];
+      assert.is(await cluster.kubectl(...read), '77\n');
+      const { metadata } = await when('told', () => true);
+      const logs = `/var/lib/mini/pods-logs/default_told_${metadata.uid}/c`;
+      await cluster.until('the last line', async () =>
+        /20000$/.test((await cluster.kubectl('logs', 'told', '--tail=1')).trim()),
+      );
+      const [, two] = cluster.hosts;
+      const names = ((await two?.ok(['ls', logs])) ?? '').trim().split('\n');
+      assert.is(names.length, 3, names.join(' '));
+      await cluster.kubectl('delete', 'pod', 'told');
     },
     TIMEOUT_MS,
   );

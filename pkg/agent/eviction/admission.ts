@@ -39,7 +39,7 @@ export function refusalOf(context: NodeContext, pod: Pod): Eviction | undefined 
     return undefined;
   }
   const refusal =
-    refusedFor(pod) ??
+    refusedFor(pod, context.limits.unsafeSysctls) ??
     refusalUnderPressure(pod, context.pressure()) ??
     context.admission.admit(pod);
   if (refusal === undefined) return undefined;

@@ -22,7 +22,7 @@ export function startEviction(
   context: NodeContext,
   { nodeName, sensors, reclaimDisk, ...options }: NodeEvictionOptions,
 ): EvictionManager {
-  const { events, clock, log, paths, limits } = context;
+  const { events, clock, log, paths, limits, metrics } = context;
   return new EvictionManager({
     ...options,
     events,
@@ -30,6 +30,7 @@ export function startEviction(
     log,
     node: nodeReference(nodeName),
     limits,
+    evictions: metrics.evictions,
     reclaimDisk: [(signal) => removeEndedContainers(context, signal), ...reclaimDisk],
     sensors: {
       observe: () => observe(paths.dataDir),

@@ -10,6 +10,7 @@ import type { Logger } from '../../log/log.ts';
 import { type Clock, sleep } from '../../wait/clock.ts';
 import type { NodeEvents } from '../events.ts';
 import type { NodeLimits, Threshold } from '../node/kubelet-args.ts';
+import type { Counter } from '../stats/instruments.ts';
 import { evictionMessage, isCritical, type PodUsage, rank, resourceOf } from './rank.ts';
 import type { Observations } from './signals.ts';
 import { hasStorageLimits, storageExcess } from './storage-limits.ts';
@@ -68,6 +69,8 @@ export interface EvictionOptions {
   /** What frees disk space before a pod has to go. */
   readonly reclaimDisk: readonly Reclaim[];
   readonly sensors: Sensors;
+  /** Pods evicted, by signal. */
+  readonly evictions: Counter;
   onPressure(pressure: Pressure): void;
 }
 
@@ -163,6 +166,7 @@ export class EvictionManager {
     }
     const message = evictionMessage(first, threshold, observations.get(threshold.signal));
     const isHard = threshold.graceMs === 0;
+    this.#options.evictions.add({ eviction_signal: threshold.signal });
     return [this.#evict(first.pod, message, isHard ? undefined : limits.maxPodGraceSeconds)];
   }
 
@@ -189,7 +193,9 @@ export class EvictionManager {
       this.#controller.signal.throwIfAborted();
       if (!hasStorageLimits(pod)) continue;
       const excess = storageExcess(pod, await sensors.disk(pod));
-      if (excess !== undefined) evicted.push(this.#evict(pod, excess));
+      if (excess === undefined) continue;
+      this.#options.evictions.add({ eviction_signal: excess.signal });
+      evicted.push(this.#evict(pod, excess.message));
     }
     return evicted;
   }

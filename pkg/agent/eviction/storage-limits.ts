@@ -18,31 +18,43 @@ export function hasStorageLimits(pod: Pod): boolean {
   );
 }
 
-/** Why the pod must go, in the kubelet's words; undefined when it keeps to its limits. */
-export function storageExcess(pod: Pod, disk: PodDisk): string | undefined {
+/** Why a pod must go. */
+export interface Excess {
+  /** As metrics name it. */
+  readonly signal: 'emptydirfs.limit' | 'ephemeralpodfs.limit' | 'ephemeralcontainerfs.limit';
+  /** In the kubelet's words. */
+  readonly message: string;
+}
+
+/** Undefined when the pod keeps to its limits. */
+export function storageExcess(pod: Pod, disk: PodDisk): Excess | undefined {
   return excessOfVolumes(pod, disk) ?? excessOfPod(pod, disk) ?? excessOfContainers(pod, disk);
 }
 
-function excessOfVolumes({ spec }: Pod, { volumes }: PodDisk): string | undefined {
+function excessOfVolumes({ spec }: Pod, { volumes }: PodDisk): Excess | undefined {
   for (const { name, emptyDir } of spec.volumes ?? []) {
     const limit = bytes(emptyDir?.sizeLimit);
-    if (limit > 0 && (volumes.get(name)?.bytes ?? 0) > limit)
-      return `Usage of EmptyDir volume "${name}" exceeds the limit "${emptyDir?.sizeLimit}". `;
+    if (limit === 0 || (volumes.get(name)?.bytes ?? 0) <= limit) continue;
+    const message = `Usage of EmptyDir volume "${name}" exceeds the limit "${emptyDir?.sizeLimit}". `;
+    return { signal: 'emptydirfs.limit', message };
   }
   return undefined;
 }
 
-function excessOfPod(pod: Pod, { total }: PodDisk): string | undefined {
+function excessOfPod(pod: Pod, { total }: PodDisk): Excess | undefined {
   const limit = podAmount(pod, 'limits', STORAGE);
   if (limit === 0 || total.bytes <= limit) return undefined;
-  return `Pod ephemeral local storage usage exceeds the total limit of containers ${compact(limit)}. `;
+  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${compact(limit)}. `;
+  return { signal: 'ephemeralpodfs.limit', message };
 }
 
-function excessOfContainers(pod: Pod, { containers }: PodDisk): string | undefined {
+function excessOfContainers(pod: Pod, { containers }: PodDisk): Excess | undefined {
   for (const { name, resources } of allContainers(pod)) {
     const limit = resources?.limits?.[STORAGE];
-    if (limit !== undefined && (containers.get(name)?.bytes ?? 0) > amountOf(STORAGE, limit))
-      return `Container ${name} exceeded its local ephemeral storage limit "${limit}". `;
+    if (limit === undefined) continue;
+    if ((containers.get(name)?.bytes ?? 0) <= amountOf(STORAGE, limit)) continue;
+    const message = `Container ${name} exceeded its local ephemeral storage limit "${limit}". `;
+    return { signal: 'ephemeralcontainerfs.limit', message };
   }
   return undefined;
 }

@@ -1,7 +1,8 @@
 /** GET /configz: the node's settings in the words of the kubelet's configuration; only what is in force here. */
 
 import type { Stats } from '../stats/stats.ts';
-import type { Threshold } from './kubelet-args.ts';
+import type { NodeLimits, Threshold } from './kubelet-args.ts';
+import type { Amount } from './kubelet-values.ts';
 
 export function configz({ context }: Stats): object {
   const { dns, node, cgroupRoot, limits } = context;
@@ -18,10 +19,10 @@ export function configz({ context }: Stats): object {
       maxPods: Number(node.allocatable['pods'] ?? 0),
       podsPerCore: 0,
       podPidsLimit: limits.podPidsLimit ?? -1,
-      evictionHard: thresholds(limits.hard),
-      ...(limits.soft.length > 0 ? { evictionSoft: thresholds(limits.soft) } : {}),
-      evictionMaxPodGracePeriod: limits.maxPodGraceSeconds,
-      evictionPressureTransitionPeriod: `${limits.pressureTransitionMs / 1000}s`,
+      ...evictionOf(limits),
+      ...imagesOf(limits),
+      kubeReserved: reservedOf(limits.kubeReserved),
+      systemReserved: reservedOf(limits.systemReserved),
       cgroupRoot,
       cgroupDriver: 'cgroupfs',
       cgroupsPerQOS: true,
@@ -32,19 +33,55 @@ export function configz({ context }: Stats): object {
       topologyManagerPolicy: 'none',
       failSwapOn: false,
       memorySwap: {},
-      containerLogMaxSize: '10Mi',
-      containerLogMaxFiles: 5,
-      serializeImagePulls: false,
+      containerLogMaxSize: String(limits.containerLogs.maxBytes),
+      containerLogMaxFiles: limits.containerLogs.maxFiles,
+      resolvConf: limits.resolvConf,
+      allowedUnsafeSysctls: limits.unsafeSysctls,
       nodeLeaseDurationSeconds: 40,
     },
   };
 }
 
-function thresholds(list: readonly Threshold[]): Readonly<Record<string, string>> {
+function evictionOf({ hard, soft, minimumReclaim, ...limits }: NodeLimits) {
+  const graces = soft.map(({ signal, graceMs }) => [signal, duration(graceMs)]);
+  const reclaim = [...minimumReclaim].map(([signal, amount]) => [signal, amountText(amount)]);
+  return {
+    evictionHard: thresholds(hard),
+    ...(soft.length > 0
+      ? { evictionSoft: thresholds(soft), evictionSoftGracePeriod: Object.fromEntries(graces) }
+      : {}),
+    evictionMinimumReclaim: Object.fromEntries(reclaim),
+    evictionMaxPodGracePeriod: limits.maxPodGraceSeconds,
+    evictionPressureTransitionPeriod: duration(limits.pressureTransitionMs),
+  };
+}
+
+function imagesOf({ imageGc, parallelPulls }: NodeLimits) {
+  return {
+    imageGCHighThresholdPercent: imageGc.highPercent,
+    imageGCLowThresholdPercent: imageGc.lowPercent,
+    imageMinimumGCAge: duration(imageGc.minAgeMs),
+    imageMaximumGCAge: duration(imageGc.maxAgeMs),
+    serializeImagePulls: parallelPulls === 1,
+    ...(Number.isFinite(parallelPulls) ? { maxParallelImagePulls: parallelPulls } : {}),
+  };
+}
+
+function reservedOf(reserved: NodeLimits['kubeReserved']): Readonly<Record<string, string>> {
+  const set = Object.entries(reserved).filter(([, amount]) => amount > 0);
   return Object.fromEntries(
-    list.map(({ signal, below }) => [
-      signal,
-      'share' in below ? `${below.share * 100}%` : below.quantity,
-    ]),
+    set.map(([name, amount]) => [name, name === 'cpu' ? `${amount}m` : String(amount)]),
   );
+}
+
+function thresholds(list: readonly Threshold[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(list.map(({ signal, below }) => [signal, amountText(below)]));
+}
+
+function amountText(amount: Amount): string {
+  return 'share' in amount ? `${amount.share * 100}%` : amount.quantity;
+}
+
+function duration(ms: number): string {
+  return `${ms / 1000}s`;
 }

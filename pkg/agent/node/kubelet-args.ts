@@ -4,6 +4,17 @@
  */
 
 import { bytes, cpuMilli, parseQuantity, QuantityError } from '../../api/quantity.ts';
+import { checkFixed } from './kubelet-fixed.ts';
+import {
+  type Amount,
+  amountOf,
+  booleanOf,
+  durationMs,
+  KubeletArgError,
+  numberOf,
+  pairsOf,
+  percentOf,
+} from './kubelet-values.ts';
 
 /** What an eviction threshold may watch; all count what is still free. */
 const SIGNALS = [
@@ -17,9 +28,6 @@ const SIGNALS = [
   'pid.available',
 ] as const;
 export type Signal = (typeof SIGNALS)[number];
-
-/** An amount, or a share of what there is. */
-export type Amount = { readonly quantity: string } | { readonly share: number };
 
 export interface Threshold {
   readonly signal: Signal;
@@ -51,8 +59,19 @@ export interface NodeLimits {
   readonly imageGc: ImageGcPolicy;
   /** Image pulls at a time; Infinity = as many as there are. */
   readonly parallelPulls: number;
+  readonly containerLogs: ContainerLogPolicy;
+  /** The host's resolver file; empty = pods get none of it. */
+  readonly resolvConf: string;
+  /** Sysctls that pods may set beside the safe ones; a `*` at the end stands for any rest. */
+  readonly unsafeSysctls: readonly string[];
   /** How long a pressure condition stays after the last threshold was crossed. */
   readonly pressureTransitionMs: number;
+}
+
+interface ContainerLogPolicy {
+  readonly maxBytes: number;
+  /** The one that is written to and those that were rotated. */
+  readonly maxFiles: number;
 }
 
 /** When images that nobody uses are removed. */
@@ -77,9 +96,11 @@ const DEFAULT_HARD =
   'memory.available<100Mi,nodefs.available<5%,nodefs.inodesFree<5%,imagefs.available<5%,imagefs.inodesFree<5%';
 const DEFAULT_RECLAIM = 'nodefs.available=10%,imagefs.available=10%';
 
+const DEFAULT_LOGS = { maxBytes: 10 * 1024 * 1024, maxFiles: 5 };
+/** A smaller log would be rotated at each line. */
+const LOG_MIN_BYTES = 4096;
+const DEFAULT_RESOLV_CONF = '/etc/resolv.conf';
 const DEFAULT_IMAGE_GC = { highPercent: 85, lowPercent: 80, minAgeMs: 120_000, maxAgeMs: 0 };
-
-export class KubeletArgError extends Error {}
 
 type Draft = { -readonly [K in keyof NodeLimits]: NodeLimits[K] } & {
   softGraces: ReadonlyMap<Signal, number>;
@@ -131,12 +152,26 @@ const READERS: Readonly<Record<string, (draft: Draft, value: string) => void>> =
     draft.imageGc = { ...draft.imageGc, maxAgeMs: durationMs(value) };
   },
   'serialize-image-pulls': (draft, value) => {
-    if (value !== 'true' && value !== 'false')
-      throw new KubeletArgError('it must be true or false');
-    draft.parallelPulls = value === 'true' ? 1 : Number.POSITIVE_INFINITY;
+    draft.parallelPulls = booleanOf(value) ? 1 : Number.POSITIVE_INFINITY;
   },
   'max-parallel-image-pulls': (draft, value) => {
     draft.parallelPulls = numberOf(value, 1);
+  },
+  'container-log-max-size': (draft, value) => {
+    const maxBytes = bytes(value);
+    if (maxBytes < LOG_MIN_BYTES) throw new KubeletArgError('it must be at least 4Ki');
+    draft.containerLogs = { ...draft.containerLogs, maxBytes };
+  },
+  'container-log-max-files': (draft, value) => {
+    draft.containerLogs = { ...draft.containerLogs, maxFiles: numberOf(value, 2) };
+  },
+  'resolv-conf': (draft, value) => {
+    if (value !== '' && !value.startsWith('/'))
+      throw new KubeletArgError('it must be an absolute path, or empty');
+    draft.resolvConf = value;
+  },
+  'allowed-unsafe-sysctls': (draft, value) => {
+    draft.unsafeSysctls = value.split(',').filter(Boolean).map(sysctlOf);
   },
   'eviction-pressure-transition-period': (draft, value) => {
     draft.pressureTransitionMs = durationMs(value);
@@ -162,6 +197,9 @@ export function parseKubeletArgs(args: readonly string[]): NodeLimits {
     pressureTransitionMs: DEFAULT_TRANSITION_MS,
     imageGc: DEFAULT_IMAGE_GC,
     parallelPulls: Number.POSITIVE_INFINITY,
+    containerLogs: DEFAULT_LOGS,
+    resolvConf: DEFAULT_RESOLV_CONF,
+    unsafeSysctls: [],
     softGraces: new Map(),
   };
   for (const arg of args) {
@@ -169,10 +207,10 @@ export function parseKubeletArgs(args: readonly string[]): NodeLimits {
     const name = arg.slice(0, Math.max(at, 0)).replace(/^--/, '');
     if (at <= 0) throw new KubeletArgError('it must be name=value, such as max-pods=200');
     const reader = READERS[name];
-    if (!reader)
-      throw new KubeletArgError(
-        `mini has no setting ${name} of the kubelet; it has ${KUBELET_ARGS.join(', ')}`,
-      );
+    if (!reader) {
+      checkFixed({ name, value: arg.slice(at + 1) }, KUBELET_ARGS);
+      continue;
+    }
     try {
       reader(draft, arg.slice(at + 1));
     } catch (error) {
@@ -196,29 +234,6 @@ export function checkThresholds({ soft, imageGc }: NodeLimits): void {
   throw new KubeletArgError(
     `eviction-soft: ${lacking.signal} needs a grace period: eviction-soft-grace-period=${lacking.signal}=1m30s`,
   );
-}
-
-function numberOf(value: string, min: number): number {
-  const number = Number(value);
-  if (/^-?\d+$/.test(value) && number >= min && number <= 2 ** 31 - 1) return number;
-  throw new KubeletArgError(`it must be a whole number from ${min}`);
-}
-
-function percentOf(value: string): number {
-  const percent = numberOf(value, 0);
-  if (percent <= 100) return percent;
-  throw new KubeletArgError('it must be from 0 to 100');
-}
-
-function pairsOf(value: string, separator: string): (readonly [string, string])[] {
-  return value
-    .split(',')
-    .filter((item) => item !== '')
-    .map((item) => {
-      const at = item.indexOf(separator);
-      if (at > 0 && at < item.length - 1) return [item.slice(0, at), item.slice(at + 1)] as const;
-      throw new KubeletArgError(`"${item}" must be name${separator}value`);
-    });
 }
 
 function reservedOf(value: string): Reserved {
@@ -248,20 +263,11 @@ function signalOf(text: string): Signal {
   throw new KubeletArgError(`"${text}" is no eviction signal: there are ${SIGNALS.join(', ')}`);
 }
 
-function amountOf(text: string): Amount {
-  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
-  if (percent !== undefined && Number(percent) <= 100) return { share: Number(percent) / 100 };
-  if (text.endsWith('%')) throw new KubeletArgError(`"${text}" must be from 0% to 100%`);
-  if (parseQuantity(text).nanos < 0n) throw new KubeletArgError(`"${text}" is negative`);
-  return { quantity: text };
-}
+/** Those that a pod has to itself: what it sets there, no other pod sees. */
+const NAMESPACED = ['kernel.shm', 'kernel.msg', 'kernel.sem', 'fs.mqueue.', 'net.'];
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** `1m30s`, as Go writes durations. */
-function durationMs(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  const isWhole = parts.map(([part]) => part).join('') === text && parts.length > 0;
-  if (!isWhole) throw new KubeletArgError(`"${text}" must be a duration such as 1m30s`);
-  return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNITS[unit] ?? 0), 0);
+function sysctlOf(text: string): string {
+  const name = text.trim().replaceAll('/', '.');
+  if (NAMESPACED.some((prefix) => name.startsWith(prefix))) return name;
+  throw new KubeletArgError(`"${text}" is not a sysctl that a pod can have to itself`);
 }

@@ -5,7 +5,8 @@ import type { Resources } from '../../engine/engine.ts';
 import { binarySize } from '../pod/huge-pages.ts';
 import { toShares } from '../pod/resources.ts';
 import type { HostInfo } from './host.ts';
-import type { Amount, NodeLimits, Signal } from './kubelet-args.ts';
+import type { NodeLimits, Signal } from './kubelet-args.ts';
+import type { Amount } from './kubelet-values.ts';
 
 type Quantities = Readonly<Record<string, string>>;
 

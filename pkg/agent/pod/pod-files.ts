@@ -40,7 +40,7 @@ export async function writePodFiles(
   await mkdir(directory, { recursive: true });
   const host = {
     hosts: pod.spec.hostNetwork ? await readHost('/etc/hosts') : '',
-    resolv: await readHost('/etc/resolv.conf'),
+    resolv: dns.hostResolver === '' ? '' : await readHost(dns.hostResolver),
   };
   const files = {
     hosts: hostsFile({ pod, podIps, domain: dns.clusterDomain, hostHosts: host.hosts }),

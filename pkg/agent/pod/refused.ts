@@ -26,21 +26,28 @@ const SAFE_SYSCTLS = [
 const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
 
 /** As the kubelet words it; undefined when the pod may run. */
-export function refusedFor(pod: Pod): Refusal | undefined {
-  return forbiddenSysctl(pod) ?? appArmor(pod);
+export function refusedFor(pod: Pod, unsafeSysctls: readonly string[]): Refusal | undefined {
+  return forbiddenSysctl(pod, unsafeSysctls) ?? appArmor(pod);
 }
 
-function forbiddenSysctl({ spec }: Pod): Refusal | undefined {
+function forbiddenSysctl({ spec }: Pod, allowed: readonly string[]): Refusal | undefined {
   for (const { name } of spec.securityContext?.sysctls ?? []) {
     const dotted = name.replaceAll('/', '.');
-    const why = whyForbidden(dotted, spec);
+    const why = whyForbidden(dotted, spec, allowed);
     if (why) return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${dotted}" ${why}` };
   }
   return undefined;
 }
 
-function whyForbidden(name: string, { hostNetwork, hostIPC }: Pod['spec']): string | undefined {
-  if (!SAFE_SYSCTLS.includes(name)) return 'not allowlisted';
+function whyForbidden(
+  name: string,
+  { hostNetwork, hostIPC }: Pod['spec'],
+  allowed: readonly string[],
+): string | undefined {
+  const isAllowed = allowed.some((one) =>
+    one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one,
+  );
+  if (!isAllowed && !SAFE_SYSCTLS.includes(name)) return 'not allowlisted';
   if (name.startsWith('net.') && hostNetwork) return 'not allowed with host net enabled';
   if (name.startsWith('kernel.') && hostIPC) return 'not allowed with host ipc enabled';
   return undefined;

@@ -6,6 +6,8 @@ export interface DnsFacts {
   /** Cluster DNS addresses; none = pods use the host's resolver. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
+  /** Path of the host's resolver file; empty = pods get none of it. */
+  readonly hostResolver: string;
 }
 
 /** What the C libraries of images can be expected to read. */

@@ -205,21 +205,21 @@ suite('eviction: limits of ephemeral storage', ({ test }) => {
     assert.is(hasStorageLimits(limited), true);
     assert.is(hasStorageLimits(podOf('free', { volumes: [{ name: 'v', emptyDir: {} }] })), false);
     assert.is(storageExcess(limited, disk(MIB, MIB)), undefined);
-    assert.is(
-      storageExcess(limited, disk(0, 3 * MIB)),
-      'Usage of EmptyDir volume "v" exceeds the limit "2Mi". ',
-    );
-    assert.is(
-      storageExcess(limited, disk(3 * MIB, 2 * MIB)),
-      'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ',
-    );
+    assert.equal(storageExcess(limited, disk(0, 3 * MIB)), {
+      signal: 'emptydirfs.limit',
+      message: 'Usage of EmptyDir volume "v" exceeds the limit "2Mi". ',
+    });
+    assert.equal(storageExcess(limited, disk(3 * MIB, 2 * MIB)), {
+      signal: 'ephemeralpodfs.limit',
+      message: 'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ',
+    });
     const half = podOf('h', {
       containers: [{ name: 'c', resources: { limits } }, { name: 'd' }],
       resources: { limits: { 'ephemeral-storage': '1Gi' } },
     });
-    assert.is(
-      storageExcess(half, disk(5 * MIB, 0)),
-      'Container c exceeded its local ephemeral storage limit "4Mi". ',
-    );
+    assert.equal(storageExcess(half, disk(5 * MIB, 0)), {
+      signal: 'ephemeralcontainerfs.limit',
+      message: 'Container c exceeded its local ephemeral storage limit "4Mi". ',
+    });
   });
 });

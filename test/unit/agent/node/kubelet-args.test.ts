@@ -2,11 +2,8 @@
 
 import * as assert from 'uvu/assert';
 import type { HostInfo } from '../../../../pkg/agent/node/host.ts';
-import {
-  checkThresholds,
-  KubeletArgError,
-  parseKubeletArgs,
-} from '../../../../pkg/agent/node/kubelet-args.ts';
+import { checkThresholds, parseKubeletArgs } from '../../../../pkg/agent/node/kubelet-args.ts';
+import { KubeletArgError } from '../../../../pkg/agent/node/kubelet-values.ts';
 import { allocatableOf, capacityOf, podsCgroup } from '../../../../pkg/agent/node/reservations.ts';
 import { suite } from '../../../harness/suite.ts';
 
@@ -53,6 +50,12 @@ suite('kubelet-arg', ({ test }) => {
       'image-maximum-gc-age=24h',
       'serialize-image-pulls=false',
       'max-parallel-image-pulls=4',
+      'container-log-max-size=5Mi',
+      'container-log-max-files=3',
+      'resolv-conf=/run/resolv.conf',
+      'allowed-unsafe-sysctls=net.core.somaxconn,kernel/msg*',
+      'cgroup-driver=cgroupfs',
+      'fail-swap-on=false',
     ]);
     checkThresholds(limits);
     assert.equal(limits, {
@@ -70,6 +73,9 @@ suite('kubelet-arg', ({ test }) => {
       pressureTransitionMs: 500,
       imageGc: { highPercent: 70, lowPercent: 60, minAgeMs: 60_000, maxAgeMs: 86_400_000 },
       parallelPulls: 4,
+      containerLogs: { maxBytes: 5 * 1024 * 1024, maxFiles: 3 },
+      resolvConf: '/run/resolv.conf',
+      unsafeSysctls: ['net.core.somaxconn', 'kernel.msg*'],
     });
   });
 
@@ -80,6 +86,15 @@ suite('kubelet-arg', ({ test }) => {
         /^mini has no setting feature-gates of the kubelet; it has max-pods,/,
       ],
       ['max-pods', /^it must be name=value/],
+      ['container-log-max-files=1', /^container-log-max-files: it must be a whole number from 2/],
+      ['container-log-max-size=1', /^container-log-max-size: it must be at least 4Ki/],
+      [
+        'allowed-unsafe-sysctls=vm.swappiness',
+        /"vm.swappiness" is not a sysctl that a pod can have/,
+      ],
+      ['resolv-conf=x', /^resolv-conf: it must be an absolute path, or empty/],
+      ['cgroup-driver=systemd', /^cgroup-driver: it is cgroupfs in mini and cannot be changed/],
+      ['node-labels=a=b', /^node-labels is a flag of its own in mini: give --node-label instead/],
       ['image-gc-high-threshold=101', /^image-gc-high-threshold: it must be from 0 to 100/],
       ['serialize-image-pulls=maybe', /^serialize-image-pulls: it must be true or false/],
       ['max-parallel-image-pulls=0', /^max-parallel-image-pulls: it must be a whole number from 1/],

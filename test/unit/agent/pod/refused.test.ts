@@ -42,19 +42,29 @@ suite('agent: what a node refuses', ({ test }) => {
     [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, 'AppArmor', NO_APPARMOR],
   ] as const)
     test(`refuses ${JSON.stringify(spec)}`, () => {
-      assert.equal(refusedFor(podOf(spec)), { reason, message });
+      assert.equal(refusedFor(podOf(spec), []), { reason, message });
     });
 
   test('knows AppArmor annotations', () => {
     const refusal = { reason: 'AppArmor', message: NO_APPARMOR };
-    assert.equal(refusedFor(podOf({}, { [ANNOTATION]: 'runtime/default' })), refusal);
-    assert.is(refusedFor(podOf({}, { [ANNOTATION]: 'unconfined' })), undefined);
+    assert.equal(refusedFor(podOf({}, { [ANNOTATION]: 'runtime/default' }), []), refusal);
+    assert.is(refusedFor(podOf({}, { [ANNOTATION]: 'unconfined' }), []), undefined);
   });
 
   test('takes what is safe', () => {
     for (const spec of [sysctl('net.ipv4.tcp_syncookies'), sysctl('kernel/shm_rmid_forced'), {}])
-      assert.is(refusedFor(podOf(spec)), undefined);
+      assert.is(refusedFor(podOf(spec), []), undefined);
     const securityContext = { appArmorProfile: { type: 'Unconfined' } } as const;
-    assert.is(refusedFor(podOf({ securityContext })), undefined);
+    assert.is(refusedFor(podOf({ securityContext }), []), undefined);
+  });
+
+  test('takes unsafe sysctls that the node was told to allow, and no others', () => {
+    const allowed = ['net.core.somaxconn', 'kernel.msg*'];
+    for (const name of ['net.core.somaxconn', 'kernel.msgmax', 'kernel/msgmnb'])
+      assert.is(refusedFor(podOf(sysctl(name)), allowed), undefined);
+    for (const name of ['net.core.somaxconns', 'kernel.sem'])
+      assert.is(refusedFor(podOf(sysctl(name)), allowed)?.reason, 'SysctlForbidden');
+    const onHost = { ...sysctl('net.core.somaxconn'), hostNetwork: true };
+    assert.match(refusedFor(podOf(onHost), allowed)?.message ?? '', /host net enabled/);
   });
 });

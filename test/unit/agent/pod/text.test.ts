@@ -114,7 +114,7 @@ suite('agent: text and numbers of a pod', ({ test }) => {
   });
 
   test('resolv.conf follows dnsPolicy and dnsConfig', () => {
-    const dns = { clusterDns: ['10.43.0.10'], clusterDomain: 'cluster.local' };
+    const dns = { clusterDns: ['10.43.0.10'], clusterDomain: 'cluster.local', hostResolver: '' };
     const host = 'nameserver 192.0.2.53\nsearch example.org\noptions edns0\n';
     const cluster =
       'search ns.svc.cluster.local svc.cluster.local cluster.local example.org\nnameserver 10.43.0.10\noptions ndots:5\n';
