@@ -66,6 +66,7 @@ function boundPod(pod: Pod, binding: Binding, nowMs: number, { resource }: Call)
     type: 'PodScheduled',
     status: 'True',
     lastTransitionTime: timestamp(nowMs),
+    ...(metadata.generation ? { observedGeneration: metadata.generation } : {}),
   };
   const others = (status?.conditions ?? []).filter(({ type }) => type !== scheduled.type);
   const annotations = { ...metadata.annotations, ...binding.metadata.annotations };

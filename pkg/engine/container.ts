@@ -40,13 +40,14 @@ export class Container {
   }
 
   info(): ContainerInfo {
-    const { config, imageId, createdAt, startedAt, exit } = this.record;
+    const { config, imageId, process, createdAt, startedAt, exit } = this.record;
     return {
       id: config.id,
       sandboxId: config.sandboxId,
       labels: config.labels,
       image: config.image,
       imageId,
+      user: process.user,
       status: this.#status,
       createdAt,
       ...(this.#pid === undefined ? {} : { pid: this.#pid }),

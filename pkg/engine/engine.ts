@@ -7,6 +7,7 @@
 import type { ImageStore } from '../image/image-store.ts';
 import type { HostPort } from '../network/rules.ts';
 import type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
+import type { ProcessUser } from './users.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -125,6 +126,8 @@ export interface ContainerInfo {
   readonly image: string;
   /** Digest of the image's config: `sha256:…`. */
   readonly imageId: string;
+  /** Of its first process. */
+  readonly user: ProcessUser;
   readonly status: 'created' | 'running' | 'paused' | 'exited';
   readonly pid?: number;
   readonly createdAt: string;

@@ -288,6 +288,7 @@ function unschedulable(
     reason: 'Unschedulable',
     message,
     lastProbeTime: null,
+    ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
     lastTransitionTime: (before?.status === 'False' && before.lastTransitionTime) || changedAt,
   };
 }

@@ -26,17 +26,7 @@ export function conditionsOf(facts: ConditionFacts): readonly PodCondition[] {
   const olds = pod.status?.conditions ?? [];
   const own = verdicts(facts).map((verdict) => toCondition(facts, verdict));
   const names = new Set(own.map(({ type }) => type));
-  const time = now(facts.nowMs);
-  const others = olds.filter(({ type }) => !names.has(type));
-  if (!olds.some(({ type }) => type === 'PodScheduled')) {
-    others.push({
-      type: 'PodScheduled',
-      status: 'True',
-      lastTransitionTime: time,
-      ...generation(pod),
-    });
-  }
-  return [...own, ...others];
+  return [...own, ...olds.filter(({ type }) => !names.has(type))];
 }
 
 const OWN = [
@@ -45,6 +35,7 @@ const OWN = [
   'Initialized',
   'Ready',
   'ContainersReady',
+  'PodScheduled',
   'PodResizePending',
   'PodResizeInProgress',
 ];
@@ -75,6 +66,7 @@ function verdicts({ pod, status, hasNetwork, isRestarting }: ConditionFacts): re
     initialized(pod, status, inits),
     podReady(pod, containers),
     containers,
+    { type: 'PodScheduled', isTrue: true },
     ...(isRestarting === undefined ? [] : [restarting(status, isRestarting)]),
   ];
 }

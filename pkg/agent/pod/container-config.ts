@@ -9,7 +9,7 @@ import type {
 import type { ContainerConfig, Mount, Resources, Security } from '../../engine/engine.ts';
 import type { Image } from '../../image/image-store.ts';
 import { expand } from './expand.ts';
-import { containerLabels } from './labels.ts';
+import { containerLabels, podText } from './labels.ts';
 import { ConfigError } from './start-error.ts';
 
 export interface ConfigFacts {
@@ -64,7 +64,7 @@ function securityOf(facts: ConfigFacts): Security {
   const all: PodSecurityContext = pod.spec.securityContext ?? {};
   const uid = own.runAsUser ?? all.runAsUser;
   const gid = own.runAsGroup ?? all.runAsGroup;
-  if (own.runAsNonRoot ?? all.runAsNonRoot) checkNonRoot(container, uid, image);
+  if (own.runAsNonRoot ?? all.runAsNonRoot) checkNonRoot(pod, container, { uid, image });
   const groups = [
     ...(all.supplementalGroups ?? []),
     ...(all.fsGroup === undefined ? [] : [all.fsGroup]),
@@ -86,22 +86,25 @@ function securityOf(facts: ConfigFacts): Security {
   };
 }
 
-function checkNonRoot(container: Container, uid: number | undefined, { config }: Image): void {
+/** In the kubelet's words. */
+function checkNonRoot(pod: Pod, { name }: Container, { uid, image }: NonRootFacts): void {
+  const which = `(pod: "${podText(pod)}", container: ${name})`;
   if (uid !== undefined) {
     if (uid !== 0) return;
-    throw new ConfigError(
-      `container's runAsUser breaks non-root policy (container: "${container.name}")`,
-    );
+    throw new ConfigError(`container's runAsUser breaks non-root policy ${which}`);
   }
-  const user = config.user.split(':')[0] ?? '';
-  if (user === '' || user === '0' || user === 'root') {
-    throw new ConfigError(
-      `container has runAsNonRoot and image will run as root (container: "${container.name}")`,
-    );
+  const user = image.config.user.split(':')[0] ?? '';
+  if (user === '' || user === '0') {
+    throw new ConfigError(`container has runAsNonRoot and image will run as root ${which}`);
   }
   if (!/^\d+$/.test(user)) {
     throw new ConfigError(
-      `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root (container: "${container.name}")`,
+      `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root ${which}`,
     );
   }
+}
+
+interface NonRootFacts {
+  readonly uid: number | undefined;
+  readonly image: Image;
 }

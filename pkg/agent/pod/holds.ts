@@ -8,6 +8,7 @@ import { Backoff } from '../../wait/backoff.ts';
 import { type Clock, monotonicOf } from '../../wait/clock.ts';
 import { CrashBackoff } from './crash-backoff.ts';
 import type { Hold } from './decide.ts';
+import { podText } from './labels.ts';
 import type { ContainerRecord } from './records.ts';
 import { ImagePullError, type StartError } from './start-error.ts';
 
@@ -41,9 +42,8 @@ export class Holds {
     if (!last?.ended) return undefined;
     const wait = this.#crashes.until(name, this.#endedMs(last));
     if (!wait || nowMs >= wait.atMs) return undefined;
-    const { namespace, name: podName, uid } = pod.metadata;
     const delay = goDuration(wait.delayMs / 1000);
-    const message = `back-off ${delay} restarting failed container=${name} pod=${podName}_${namespace}(${uid})`;
+    const message = `back-off ${delay} restarting failed container=${name} pod=${podText(pod)}`;
     return { waiting: { reason: 'CrashLoopBackOff', message }, untilMs: wait.atMs };
   }
 
@@ -55,7 +55,7 @@ export class Holds {
     this.#blocks.set(name, { error, sinceMs: nowMs, untilMs: nowMs + backoff.next() });
   }
 
-  /** A container was created but its program could not be executed: shown for a moment, then it counts as a crash. */
+  /** A container's program could not be executed, or its postStart hook failed: shown for a moment, then it counts as a crash. */
   failedToRun(name: string, error: StartError): void {
     const nowMs = this.#clock.monotonic();
     this.#blocks.set(name, { error, sinceMs: nowMs, untilMs: nowMs + SHOW_MS });

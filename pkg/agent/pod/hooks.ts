@@ -7,7 +7,7 @@ import type { NodeContext } from '../node-context.ts';
 import { check } from '../probes/check.ts';
 import { httpHook } from '../probes/http-check.ts';
 import type { CheckTarget } from '../probes/target.ts';
-import { sandboxId } from './labels.ts';
+import { podText, sandboxId } from './labels.ts';
 import { fieldOf } from './records.ts';
 
 export interface HookTarget {
@@ -19,7 +19,7 @@ export interface HookTarget {
 /** No limit of its own: a postStart hook may take as long as it likes, as in Kubernetes. */
 const POST_START_MS = 2 ** 31 - 1;
 
-/** Resolves to why the hook failed; undefined when there is none or it passed. Rejects when it is given up. */
+/** Resolves to why the hook failed, in the kubelet's words; undefined when there is none or it passed. Rejects when it is given up. */
 export async function postStart(
   context: NodeContext,
   target: HookTarget,
@@ -73,10 +73,26 @@ async function runHook(
   const sandbox = context.engine.getSandbox(sandboxId(pod.metadata.uid));
   const host = (pod.spec.hostNetwork ? context.node.hostIps[0] : sandbox?.ip) ?? '127.0.0.1';
   const target = { engine: context.engine, containerId: id, container, host, signal };
-  if (handler.httpGet) return runHttpHook(target, handler.httpGet, timeoutMs);
+  if (handler.httpGet) {
+    const why = await runHttpHook(target, handler.httpGet, timeoutMs);
+    const at = handler.httpGet.path ?? '/';
+    return why && `HTTP lifecycle hook (${at}) ${failedFor(pod, container)}: ${why}`;
+  }
   if (!handler.exec) return 'invalid handler: only exec, httpGet and sleep can be run';
-  const { isOk, message } = await check(target, handler, timeoutMs);
-  return isOk ? undefined : message;
+  const result = await check(target, handler, timeoutMs);
+  if (result.isOk) return undefined;
+  const args = handler.exec.command ?? [];
+  const { exitCode, message } = result;
+  const why =
+    exitCode === undefined
+      ? message
+      : `command '${args.join(' ')}' exited with ${exitCode}: ${message}`;
+  const output = exitCode === undefined ? '' : message;
+  return `Exec lifecycle hook ([${args.join(' ')}]) ${failedFor(pod, container)}: ${why}, message: ${JSON.stringify(output)}`;
+}
+
+function failedFor(pod: Pod, { name }: Container): string {
+  return `for Container "${name}" in Pod "${podText(pod)}" failed - error`;
 }
 
 async function runHttpHook(

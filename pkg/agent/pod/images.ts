@@ -1,7 +1,8 @@
 /** Brings a container's image to the node according to its pull policy, with the events kubectl users know. */
 
 import type { Secret } from '../../api/generated/types.ts';
-import { type Image, ImageError, type ImageStore } from '../../image/image-store.ts';
+import type { Image, ImageStore } from '../../image/image-store.ts';
+import { parseReference } from '../../image/reference.ts';
 import { describe } from '../../log/log.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { EventDetails } from '../events.ts';
@@ -47,17 +48,23 @@ export async function ensureImage(
   if (policy === 'Never') {
     const message = `Container image "${image}" is not present with pull policy of Never`;
     context.record({ type: 'Warning', reason: 'ErrImageNeverPull', message });
+    context.record({ type: 'Warning', reason: 'Failed', message: 'Error: ErrImageNeverPull' });
     throw new ImagePullError('ErrImageNeverPull', { image, message });
   }
   return pull(image, context, signal);
 }
 
+/** What is on the node already; an image's id is as good as its name. */
 function find({ images, record }: ImageContext, image: string): Image | undefined {
+  const present = images.get(image);
+  if (present) return present;
   try {
-    return images.get(image);
+    parseReference(image);
+    return undefined;
   } catch (error) {
-    const message = `Failed to apply default image tag "${image}": ${describe(error)}`;
+    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format (${describe(error)})`;
     record({ type: 'Warning', reason: 'InspectFailed', message });
+    record({ type: 'Warning', reason: 'Failed', message: 'Error: InvalidImageName' });
     throw new ImagePullError('InvalidImageName', { image, message, cause: error });
   }
 }
@@ -86,8 +93,7 @@ async function pull(image: string, context: ImageContext, signal: AbortSignal): 
     return pulled;
   } catch (error) {
     if (signal.aborted) throw error;
-    const isName = error instanceof ImageError && error.code === 'InvalidReference';
-    const reason = isName ? 'InvalidImageName' : 'ErrImagePull';
+    const reason = 'ErrImagePull';
     const message = `Failed to pull image "${image}": ${describe(error)}`;
     record({ type: 'Warning', reason: 'Failed', message });
     record({ type: 'Warning', reason: 'Failed', message: `Error: ${reason}` });

@@ -16,6 +16,11 @@ export const HASH = 'io.kubernetes.container.hash';
 /** How often all containers of the pod had been restarted together when this one was made. */
 export const EPOCH = 'mini.pod.epoch';
 
+/** How the kubelet names a pod in messages: `web_default(1234-…)`. */
+export function podText({ metadata }: Pod): string {
+  return `${metadata.name}_${metadata.namespace}(${metadata.uid})`;
+}
+
 export function podLabels(pod: Pod): Labels {
   return {
     [POD_NAME]: pod.metadata.name,

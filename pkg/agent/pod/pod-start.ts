@@ -9,12 +9,12 @@ import type { Action, Hold, Plan, Waiting } from './decide.ts';
 import type { RunHints } from './hints.ts';
 import { Holds } from './holds.ts';
 import { hostPortsOf } from './host-ports.ts';
-import { podLabels, sandboxId } from './labels.ts';
+import { podLabels, podText, sandboxId } from './labels.ts';
 import type { PodEnd } from './pod-end.ts';
 import { hostnameOf } from './pod-files.ts';
 import { allContainers, type ContainerRecord, fieldOf, type PodView } from './records.ts';
 import { cgroupParent, podResources } from './resources.ts';
-import { RunError, runContainer, startContainer } from './start-container.ts';
+import { HookError, RunError, runContainer, startContainer } from './start-container.ts';
 import { StartError } from './start-error.ts';
 
 interface StartOptions {
@@ -158,11 +158,11 @@ export class PodStart {
   #onStartError(action: Action, error: StartError): void {
     const { hints } = this.#options;
     const { name } = action.container;
-    if (!(error instanceof RunError)) {
+    if (!(error instanceof RunError || error instanceof HookError)) {
       this.#holds.failed(name, error);
       return;
     }
-    hints.setStartError(error.id, error.message);
+    if (error instanceof RunError) hints.setStartError(error.id, error.message);
     if (action.kind === 'start') this.#holds.started(name, action.attempt);
     this.#holds.failedToRun(name, error);
   }
@@ -171,7 +171,6 @@ export class PodStart {
   #tellBackoff(pod: Pod, waiting: ReadonlyMap<string, Waiting>): void {
     const before = this.#told;
     this.#told = waiting;
-    const { name: podName, namespace, uid } = pod.metadata;
     for (const { name } of allContainers(pod)) {
       const { reason, message = '' } = waiting.get(name) ?? {};
       if (before.get(name)?.reason === reason) continue;
@@ -187,7 +186,7 @@ export class PodStart {
         record('Normal', 'BackOff', message.replace(/: ErrImagePull.*/s, ''));
         record('Warning', 'Failed', `Error: ${reason}`);
       } else if (reason === 'CrashLoopBackOff') {
-        const text = `Back-off restarting failed container ${name} in pod ${podName}_${namespace}(${uid})`;
+        const text = `Back-off restarting failed container ${name} in pod ${podText(pod)}`;
         record('Warning', 'BackOff', text);
       }
     }

@@ -27,6 +27,7 @@ export interface ContainerRecord {
   readonly status: 'created' | 'running' | 'exited';
   readonly image: string;
   readonly imageId: string;
+  readonly user: ContainerInfo['user'];
   readonly startedAt?: string;
   readonly ended?: Ended;
 }
@@ -74,6 +75,7 @@ function recordOf(info: ContainerInfo, hints: Hints): ContainerRecord {
     status: hasEnded ? 'exited' : info.status === 'paused' ? 'running' : info.status,
     image: info.image,
     imageId: info.imageId,
+    user: info.user,
     ...(info.startedAt ? { startedAt: info.startedAt } : {}),
     ...(hasEnded ? { ended: endedOf(info, startError, hints) } : {}),
   };

@@ -44,6 +44,13 @@ export class RunError extends StartError {
   }
 }
 
+/** A container that was started, and ended as its postStart hook had failed. */
+export class HookError extends StartError {
+  constructor(message: string) {
+    super('PostStartHookError', message);
+  }
+}
+
 const DEFAULT_MESSAGE_PATH = '/dev/termination-log';
 /** Kubernetes' default of terminationGracePeriodSeconds. */
 const DEFAULT_GRACE_SECONDS = 30;
@@ -74,7 +81,7 @@ export async function startContainer(
   await runContainer(context, { pod, container, id: config.id }, signal);
 }
 
-/** Starts a created container. Rejects with a RunError. */
+/** Starts a created container. Rejects with a RunError, or a HookError. */
 export async function runContainer(
   context: NodeContext,
   target: HookTarget,
@@ -94,12 +101,13 @@ export async function runContainer(
   record('Normal', 'Started', `Started container ${container.name}`);
   const why = await postStart(context, target, signal);
   if (why === undefined) return;
-  // What the hook has answered may be a secret: it is for the log alone.
+  // What the hook has answered may be a secret: the status and the log have it, no event.
   context.log.info('A postStart hook failed', { container: container.name, why });
   record('Warning', 'FailedPostStartHook', 'PostStartHook failed');
   const graceSeconds = pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   record('Normal', 'Killing', 'FailedPostStartHook');
   await context.engine.stopContainer(id, graceSeconds * 1000);
+  throw new HookError(why);
 }
 
 function recorder({ events }: NodeContext, pod: Pod, container: Container) {

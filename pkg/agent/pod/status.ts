@@ -98,9 +98,9 @@ function containerStatus(
   container: Container,
   olds: readonly ContainerStatus[] | undefined,
 ): ContainerStatus {
-  const records = facts.view.containers.get(container.name) ?? [];
-  const last = records[0];
   const old = olds?.find(({ name }) => name === container.name);
+  const { records, isRestarting } = shown(facts.view.containers.get(container.name) ?? []);
+  const last = records[0];
   const waiting = facts.waiting.get(container.name);
   if (!last) return statusWithoutRecord(facts, container, { old, waiting });
   const isRunning = last.status === 'running';
@@ -108,7 +108,7 @@ function containerStatus(
   const isReady = isInit
     ? last.ended?.exitCode === 0
     : isRunning && facts.isStarted(last.id) && facts.isReady(last.id);
-  const state = stateOf(last, waiting);
+  const state = stateOf(last, waiting ?? (isRestarting ? old?.state?.waiting : undefined));
   const lastState = state.waiting && last.ended ? terminated(last) : previousOf(records, old);
   return {
     name: container.name,
@@ -122,7 +122,24 @@ function containerStatus(
     started: isRunning && (isInit || facts.isStarted(last.id)),
     ...stopSignalOf(container),
     ...volumeMountsOf(container),
+    ...userOf(last),
   };
+}
+
+/** While the next run of a container is made, kubectl users see how the one before ended and why the next waited. */
+function shown(all: readonly ContainerRecord[]): {
+  readonly records: readonly ContainerRecord[];
+  readonly isRestarting: boolean;
+} {
+  const isRestarting = all[0]?.status === 'created' && all[1]?.ended !== undefined;
+  return { records: isRestarting ? all.slice(1) : all, isRestarting };
+}
+
+/** Its own group first, as containerd tells it. */
+function userOf({ user }: ContainerRecord): Pick<ContainerStatus, 'user'> {
+  const { uid, gid, additionalGids } = user;
+  const others = additionalGids.filter((id) => id !== gid);
+  return { user: { linux: { uid, gid, supplementalGroups: [gid, ...others] } } };
 }
 
 /** What became of recursiveReadOnly. */
@@ -193,7 +210,7 @@ function ended(old: ContainerStatus, nowMs: number): ContainerStatus {
   };
 }
 
-function stateOf(last: ContainerRecord, waiting: Waiting | undefined): ContainerState {
+function stateOf(last: ContainerRecord, waiting: ContainerState['waiting']): ContainerState {
   if (last.status === 'running') return { running: { startedAt: seconds(last.startedAt) } };
   if (waiting) return { waiting };
   if (last.ended) return terminated(last);

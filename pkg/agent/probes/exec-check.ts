@@ -40,7 +40,7 @@ export async function execCheck(
     // It has failed in any case; a child of it that holds its output open only costs the rest of the message.
     await orAborted(read, signal).catch(() => undefined);
     const message = Buffer.concat(chunks).toString('utf8', 0, MAX_OUTPUT_BYTES);
-    return { isOk: false, message };
+    return { isOk: false, message, exitCode: exit.exitCode };
   } finally {
     session.close();
   }

@@ -16,6 +16,8 @@ export interface CheckTarget {
 export interface CheckResult {
   readonly isOk: boolean;
   readonly message: string;
+  /** Of a command that ran to its end. */
+  readonly exitCode?: number;
   /** It has passed, but not as whoever wrote the probe may think. */
   readonly warning?: string;
 }

@@ -6,7 +6,6 @@ import {
   invalidEach,
   invalidValue,
   notFoundValue,
-  notNegative,
   notSupported,
   oneOf,
   required,
@@ -19,19 +18,21 @@ import type {
   ContainerPort,
   EnvFromSource,
   EnvVar,
-  SecurityContext,
   VolumeMount,
 } from '../generated/types.ts';
 import { configKey, dnsLabel, dnsSubdomain, envName, portName, portNumber } from '../names.ts';
 import { lifecycleCauses, probeCauses } from './probe-validation.ts';
 import { resourceCauses } from './quantity-validation.ts';
 import { ruleCauses } from './restart-rule-validation.ts';
+import { validateSecurity } from './security-validation.ts';
 
 /** What a container's checks need to know of its pod. */
 export interface ContainerContext {
   /** Names of the pod's volumes. */
   readonly volumes: ReadonlySet<string>;
   readonly isHostNetwork: boolean;
+  /** Its users are those of the host: not with hostUsers: false. */
+  readonly hasHostUsers: boolean;
 }
 
 const FIELD_PATHS = [
@@ -91,7 +92,7 @@ export function validateContainer(
     ]),
     ...oneOf(`${path}.restartPolicy`, restartPolicy, ['Always', 'Never', 'OnFailure']),
     ...ruleCauses(container, path),
-    ...securityCauses(container.securityContext, `${path}.securityContext`),
+    ...validateSecurity(container.securityContext, `${path}.securityContext`, context.hasHostUsers),
   ];
 }
 
@@ -240,36 +241,6 @@ function subPathCauses(path: string, value: string): Causes {
     ...(value.startsWith('/') ? [invalidValue(path, value, 'must be a relative path')] : []),
     ...(value.split('/').includes('..')
       ? [invalidValue(path, value, "must not contain '..'")]
-      : []),
-  ];
-}
-
-function securityCauses(context: SecurityContext | undefined, path: string): Causes {
-  if (!context) return [];
-  const { allowPrivilegeEscalation: escalates, privileged, capabilities } = context;
-  const at = `${path}.allowPrivilegeEscalation`;
-  const isDenied = escalates === false;
-  return [
-    ...notNegative(`${path}.runAsUser`, context.runAsUser),
-    ...notNegative(`${path}.runAsGroup`, context.runAsGroup),
-    ...oneOf(`${path}.procMount`, context.procMount, ['Default', 'Unmasked']),
-    ...(isDenied && privileged
-      ? [
-          invalidValue(
-            at,
-            false,
-            'cannot set `allowPrivilegeEscalation` to false and `privileged` to true',
-          ),
-        ]
-      : []),
-    ...(isDenied && capabilities?.add?.includes('CAP_SYS_ADMIN')
-      ? [
-          invalidValue(
-            at,
-            false,
-            'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN',
-          ),
-        ]
       : []),
   ];
 }

@@ -5,14 +5,18 @@ import type { Container, Pod, PodSpec, ResourceRequirements } from '../generated
 import { qosClass } from './pod-qos.ts';
 
 const RESIZABLE = ['cpu', 'memory'];
+type ContainerList = 'containers' | 'initContainers';
 const MIRROR = 'kubernetes.io/config.mirror';
 
 /** A resize changes the CPU and memory of containers that run on, and not the quality of service. */
 export function validateResize({ spec }: Pod, old: Pod): Causes {
   if (old.metadata.annotations?.[MIRROR] !== undefined)
     return [forbiddenField('', 'static pods cannot be resized')];
-  if (!isSame(namesOf(spec), namesOf(old.spec)))
-    return [forbiddenField('spec', 'containers may not be renamed or reordered on resize')];
+  const named = [
+    ...nameCauses('containers', spec, old.spec),
+    ...nameCauses('initContainers', spec, old.spec),
+  ];
+  if (named.length > 0) return named;
   const causes = [
     ...qosCauses(spec, old.spec),
     ...containerCauses('containers', spec, old.spec),
@@ -23,8 +27,14 @@ export function validateResize({ spec }: Pod, old: Pod): Causes {
   return [forbiddenField('spec', 'only cpu and memory resources are mutable')];
 }
 
-function namesOf({ containers, initContainers = [] }: PodSpec): unknown {
-  return [containers, initContainers].map((list) => list.map(({ name }) => name));
+function nameCauses(list: ContainerList, spec: PodSpec, old: PodSpec): Causes {
+  const [now, was] = [spec[list] ?? [], old[list] ?? []];
+  if (now.length !== was.length)
+    return [forbiddenField(`spec.${list}`, `${list} may not be added or removed on resize`)];
+  const why = `${list} may not be renamed or reordered on resize`;
+  return now.flatMap(({ name }, index) =>
+    name === was[index]?.name ? [] : [forbiddenField(`spec.${list}[${index}].name`, why)],
+  );
 }
 
 function qosCauses(spec: PodSpec, old: PodSpec): Causes {
@@ -33,11 +43,7 @@ function qosCauses(spec: PodSpec, old: PodSpec): Causes {
   return now === was ? [] : [invalidValue('spec', now, why)];
 }
 
-function containerCauses(
-  list: 'containers' | 'initContainers',
-  spec: PodSpec,
-  old: PodSpec,
-): Causes {
+function containerCauses(list: ContainerList, spec: PodSpec, old: PodSpec): Causes {
   return (old[list] ?? []).flatMap((was, index) => {
     const now = spec[list]?.[index];
     if (!now) return [];

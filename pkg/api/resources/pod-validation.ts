@@ -20,6 +20,7 @@ import { dnsLabel, dnsSubdomain, qualifiedName } from '../names.ts';
 import { type ContainerContext, validateContainer } from './container-validation.ts';
 import { validateEphemeral } from './ephemeral-validation.ts';
 import { affinityCauses, spreadCauses, tolerationCauses } from './placement-validation.ts';
+import { validatePodSecurity } from './security-validation.ts';
 import { ipCauses } from './service-validation.ts';
 import { validateVolume } from './volume-validation.ts';
 
@@ -73,7 +74,11 @@ function uniqueNames(
 
 function containerCauses(spec: PodSpec, field: string): Causes {
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
-  const context: ContainerContext = { volumes, isHostNetwork: spec.hostNetwork ?? false };
+  const context: ContainerContext = {
+    volumes,
+    isHostNetwork: spec.hostNetwork ?? false,
+    hasHostUsers: spec.hostUsers !== false,
+  };
   const inits = spec.initContainers ?? [];
   return [
     ...(spec.containers?.length ? [] : [required(`${field}.containers`)]),
@@ -237,15 +242,6 @@ function hostCauses(spec: PodSpec, field: string): Causes {
         invalidEach(at, name, dnsSubdomain(name)),
       ),
     ]),
-    ...each(`${context}.sysctls`, spec.securityContext?.sysctls, ({ name }, path) =>
-      name ? [] : [required(`${path}.name`)],
-    ),
-    ...notNegative(`${context}.runAsUser`, spec.securityContext?.runAsUser),
-    ...notNegative(`${context}.runAsGroup`, spec.securityContext?.runAsGroup),
-    ...notNegative(`${context}.fsGroup`, spec.securityContext?.fsGroup),
-    ...oneOf(`${context}.fsGroupChangePolicy`, spec.securityContext?.fsGroupChangePolicy, [
-      'Always',
-      'OnRootMismatch',
-    ]),
+    ...validatePodSecurity(spec.securityContext, context),
   ];
 }

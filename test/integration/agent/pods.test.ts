@@ -173,7 +173,14 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
     });
     await node.podWhen('never', (one) => reason(one) === 'ErrImageNeverPull');
     await node.createPod('badname', { containers: [{ image: 'BAD' }] });
-    await node.podWhen('badname', (one) => reason(one) === 'InvalidImageName');
+    const bad = await node.podWhen('badname', (one) => reason(one) === 'InvalidImageName');
+    const why =
+      /^Failed to apply default image tag "BAD": couldn't parse image name "BAD": invalid r/;
+    assert.match(bad.status?.containerStatuses?.[0]?.state?.waiting?.message ?? '', why);
+    await node.whenTold('badname', 'InspectFailed', why);
+    await node.whenTold('badname', 'Failed', /^Error: InvalidImageName$/);
+    await node.whenTold('never', 'Failed', /^Error: ErrImageNeverPull$/);
+    assert.not((await node.events('badname')).some((one) => one.reason === 'Pulling'));
   });
 
   test('a program that cannot be executed is shown with its error', async () => {

@@ -30,14 +30,7 @@ suite('agent: probes and hooks', ({ test, cleanup }) => {
       (await node.events(name))
         .filter((event) => event.reason === reason)
         .map(({ message }) => message);
-    const whenTold = async (name: string, reason: string, message: RegExp) => {
-      for (let tries = 0; tries < 300; tries += 1) {
-        if ((await messages(name, reason)).some((text) => message.test(text ?? ''))) return;
-        await new Promise((next) => setTimeout(next, 15));
-      }
-      throw new Error(`${reason}: ${JSON.stringify(await messages(name, reason))}`);
-    };
-    return { ...node, stays, messages, whenTold };
+    return { ...node, stays, messages };
   };
   const listen = async (server: Server): Promise<number> => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -206,6 +199,16 @@ suite('agent: probes and hooks', ({ test, cleanup }) => {
     await node.podWhen('broken', ({ status }) => status?.phase === 'Failed');
     assert.equal(node.engine.stops, [{ id: node.engine.stops[0]?.id ?? '', graceMs: 5000 }]);
     await node.whenTold('broken', 'FailedPostStartHook', /^PostStartHook failed/);
+    await node.createPod('again', { containers: [hook('bad')] });
+    const again = await node.podWhen(
+      'again',
+      ({ status }) =>
+        status?.containerStatuses?.[0]?.state?.waiting?.reason === 'PostStartHookError',
+    );
+    assert.is(
+      again.status?.containerStatuses?.[0]?.state?.waiting?.message,
+      `Exec lifecycle hook ([bad]) for Container "c0" in Pod "again_default(${again.metadata.uid})" failed - error: command 'bad' exited with 1: , message: ""`,
+    );
   });
 
   test('preStop runs before the stop, and its time is taken off the grace', async () => {

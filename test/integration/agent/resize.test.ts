@@ -37,19 +37,11 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
         { spec: { containers: containers.map((one, at) => ({ name: `c${at}`, ...one })) } },
         { type: 'strategic', subresource: 'resize' },
       );
-    const hasEvent = async (name: string, reason: string, message: RegExp) => {
-      for (let tries = 0; tries < 200; tries += 1) {
-        const events = await node.events(name);
-        if (events.some((one) => one.reason === reason && message.test(one.message ?? ''))) return;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      throw new Error(`no event ${reason} of ${name}`);
-    };
-    return { node, resize, hasEvent };
+    return { node, resize };
   };
 
   test('a running container gets its new resources and goes on', async () => {
-    const { node, resize, hasEvent } = await start();
+    const { node, resize } = await start();
     await node.createPod('one', { containers: [sized({ cpu: '100m', memory: '20Mi' })] });
     const before = await node.podWhen('one', isRunning);
     assert.equal(before.status?.containerStatuses?.[0]?.resources, {
@@ -82,12 +74,12 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
     const { uid } = after.metadata;
     const pod = node.engine.cgroups.get(`/mini-no-such-cgroup/burstable/pod${uid}`);
     assert.equal(pod, { ...expected, pidsLimit: 16_384 });
-    await hasEvent('one', 'ResizeStarted', /^Pod resize started: .*"generation":2/);
-    await hasEvent('one', 'ResizeCompleted', /^Pod resize completed: .*"cpu":"200m"/);
+    await node.whenTold('one', 'ResizeStarted', /^Pod resize started: .*"generation":2/);
+    await node.whenTold('one', 'ResizeCompleted', /^Pod resize completed: .*"cpu":"200m"/);
   });
 
   test('what the node has not waits for room, what it never has is infeasible', async () => {
-    const { node, resize, hasEvent } = await start();
+    const { node, resize } = await start();
     await node.createPod('first', { containers: [sized({ cpu: '600m' })] });
     await node.createPod('second', { containers: [sized({ cpu: '200m' })] });
     for (const name of ['first', 'second']) await node.podWhen(name, isRunning);
@@ -106,7 +98,11 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
       ],
     );
     assert.is(cpuOf(infeasible), '200m');
-    await hasEvent('second', 'ResizeInfeasible', /^Pod resize Infeasible: .*"error":"Node didn/);
+    await node.whenTold(
+      'second',
+      'ResizeInfeasible',
+      /^Pod resize Infeasible: .*"error":"Node didn/,
+    );
     await resize('second', [sized({ cpu: '700m' })]);
     const deferred = await node.podWhen(
       'second',
@@ -126,7 +122,7 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
   });
 
   test('a container whose policy asks for it is started anew', async () => {
-    const { node, resize, hasEvent } = await start();
+    const { node, resize } = await start();
     const resizePolicy = [
       { resourceName: 'memory', restartPolicy: 'RestartContainer' },
       { resourceName: 'cpu', restartPolicy: 'NotRequired' },
@@ -151,7 +147,7 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
         !conditionOf(pod, 'PodResizeInProgress'),
     );
     assert.is(second.status?.containerStatuses?.[1]?.restartCount, 0);
-    await hasEvent('again', 'Killing', /^Container c0 resize requires restart$/);
+    await node.whenTold('again', 'Killing', /^Container c0 resize requires restart$/);
   });
 
   test('memory that is in use is not taken away', async () => {

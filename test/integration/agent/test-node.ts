@@ -30,6 +30,8 @@ export interface TestNode<E extends Engine = FakeEngine> {
   podWhen(name: string, isDone: (pod: Pod) => boolean): Promise<Pod>;
   goneWhen(name: string): Promise<void>;
   events(name: string): Promise<readonly Event[]>;
+  /** Resolves once there is such an event about the pod; rejects with its events after WAIT_MS. */
+  whenTold(name: string, reason: string, message: RegExp): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -104,6 +106,10 @@ export async function startNodeWith<E extends Engine>(
   });
   let agent = await start();
   const get = (name: string) => client.get<Pod>('pods', { namespace: 'default', name });
+  const eventsOf = async (name: string) => {
+    const list = await client.list<Event>('events', { namespace: 'default' });
+    return list.items.filter(({ involvedObject }) => involvedObject.name === name);
+  };
   await waitFor(async () => {
     const node = await client.get<Node>('nodes', { name: NODE });
     await client.update<Node>('nodes', {
@@ -146,9 +152,14 @@ export async function startNodeWith<E extends Engine>(
         `the end of pod ${name}`,
       );
     },
-    async events(name) {
-      const list = await client.list<Event>('events', { namespace: 'default' });
-      return list.items.filter(({ involvedObject }) => involvedObject.name === name);
+    events: eventsOf,
+    async whenTold(name, reason, message) {
+      const isIt = (one: Event) => one.reason === reason && message.test(one.message ?? '');
+      await waitFor(
+        async () => (await eventsOf(name)).find(isIt),
+        `event ${reason} ${message} of ${name}`,
+        () => eventsOf(name),
+      );
     },
     async close() {
       await agent.close();

@@ -29,7 +29,8 @@ function podAt(startMs: number): Pod {
 function endedNow(clock: MovableClock, attempt: number): ContainerRecord {
   const finishedAt = new Date(clock.now()).toISOString();
   const ended = { exitCode: 1, reason: 'Error', finishedAt };
-  const facts = { name: 'a', attempt, epoch: 0, hash: '', image: 'i', imageId: 'x' };
+  const user = { uid: 0, gid: 0, additionalGids: [] };
+  const facts = { name: 'a', attempt, epoch: 0, hash: '', image: 'i', imageId: 'x', user };
   return { ...facts, id: `a${attempt}`, status: 'exited', ended };
 }
 

@@ -56,6 +56,7 @@ function record(name: string, state: State, attempt: number): ContainerRecord {
     hash: containerHash(container(name)),
     image: 'i',
     imageId: 'x',
+    user: { uid: 0, gid: 0, additionalGids: [] },
   };
   if (typeof state !== 'number') return { ...base, status: state };
   return { ...base, status: 'exited', ended: { exitCode: state, reason: 'x' } };

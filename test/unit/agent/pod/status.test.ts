@@ -37,6 +37,7 @@ function run(name: string, attempt: number, exitCode?: number): ContainerRecord 
     hash: '',
     image: 'i',
     imageId: 'sha256:1',
+    user: { uid: 1000, gid: 1000, additionalGids: [4321] },
   };
   const startedAt = '2026-01-01T00:00:00.123456789Z';
   if (exitCode === undefined) return { ...base, status: 'running', startedAt };
@@ -94,6 +95,30 @@ suite('agent: status', ({ test }) => {
     assert.is(b?.state?.waiting?.reason, 'CrashLoopBackOff');
     assert.is(b?.lastState?.terminated?.exitCode, 7);
     assert.is(b?.restartCount, 2);
+  });
+
+  test('until the next run has started, how the one before ended is what is seen', () => {
+    const { containerStatuses } = status([run('a', 0), run('b', 0, 5)]);
+    const [a, b] = containerStatuses ?? [];
+    assert.ok(a && b);
+    const before = { state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } } };
+    const { ended: _ended, startedAt: _startedAt, ...made } = run('b', 1);
+    const seen = (old: object) =>
+      status([run('a', 0), { ...made, status: 'created' }, run('b', 0, 5)], {
+        pod: podOf({ containerStatuses: [a, { ...b, ...old }] }),
+      }).containerStatuses?.[1];
+    const waiting = seen(before);
+    assert.equal(waiting?.state, before.state);
+    assert.equal([waiting?.restartCount, waiting?.lastState?.terminated?.exitCode], [0, 5]);
+    assert.is(seen({})?.state?.terminated?.exitCode, 5);
+  });
+
+  test('the user of the first process is told, and when the pod was scheduled', () => {
+    const { containerStatuses, conditions } = status([run('a', 0), run('b', 0)]);
+    const linux = { uid: 1000, gid: 1000, supplementalGroups: [1000, 4321] };
+    assert.equal(containerStatuses?.[0]?.user, { linux });
+    const scheduled = conditions?.find(({ type }) => type === 'PodScheduled');
+    assert.equal([scheduled?.status, scheduled?.observedGeneration], ['True', 3]);
   });
 
   test('while the newest run goes on, the one before is its last state', () => {

@@ -461,7 +461,19 @@ suite('pod validation', ({ test }) => {
     const restartPolicy = 'Always';
     assert.equal(faults(inits({ ...larger, restartPolicy }), inits({ restartPolicy })), []);
     assert.equal(faults(inits({ name: 'j' }), inits({})), [
-      'spec: Forbidden: containers may not be renamed or reordered on resize',
+      'spec.initContainers[0].name: Forbidden: initContainers may not be renamed or reordered on resize',
+    ]);
+    const named = (...names: string[]) =>
+      of({}, { containers: names.map((name) => ({ name, image: 'busybox' })) });
+    assert.equal(
+      faults(named('b', 'a'), named('a', 'b')),
+      [0, 1].map(
+        (index) =>
+          `spec.containers[${index}].name: Forbidden: containers may not be renamed or reordered on resize`,
+      ),
+    );
+    assert.equal(faults(named('a', 'b'), named('a')), [
+      'spec.containers: Forbidden: containers may not be added or removed on resize',
     ]);
     const mirror = { 'kubernetes.io/config.mirror': 'x' };
     const isStatic = { ...old, metadata: { ...old.metadata, annotations: mirror } };
