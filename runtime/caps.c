@@ -79,6 +79,26 @@ static uint64_t caps_bounding(void)
     return set;
 }
 
+bool caps_has(const char *name)
+{
+    uint64_t can = caps_bounding();
+    for (unsigned int cap = 0; names[cap] != NULL; cap++)
+        if (strcmp(names[cap], name) == 0)
+            return (can & (uint64_t)1 << cap) != 0;
+    return false;
+}
+
+void caps_restrict(json_object *capabilities)
+{
+    json_object_object_foreach(capabilities, which, list)
+    {
+        (void)which;
+        for (size_t i = json_count(list, ""); i > 0; i--)
+            if (!caps_has(json_entry_text(list, i - 1)))
+                json_object_array_del_idx(list, i - 1, 1);
+    }
+}
+
 int caps_bound(struct error *e, json_object *capabilities)
 {
     uint64_t wanted = caps_set(capabilities, "bounding");

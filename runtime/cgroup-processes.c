@@ -134,9 +134,9 @@ static int remove_tree(const char *dir)
 }
 
 /* A parent with other containers in it is busy and stays, as does one that cgroup_keep made. */
-static void remove_empty_parents(const struct cgroup *g, char *dir)
+static void remove_empty_parents(const char *path, char *dir)
 {
-    size_t keep = strlen(dir) - strlen(g->path);
+    size_t keep = strlen(dir) - strlen(path);
     for (;;) {
         char *slash = strrchr(dir, '/');
         if (slash == NULL || slash <= dir + keep)
@@ -160,7 +160,7 @@ static int remove_one(struct error *e, const struct cgroup *g, const char *contr
             return -1;
         pause_ms(REMOVE_STEP_MS);
     }
-    remove_empty_parents(g, dir);
+    remove_empty_parents(g->path, dir);
     return 0;
 }
 
@@ -179,4 +179,16 @@ int cgroup_remove(struct error *e, const struct cgroup *g)
         if (remove_one(e, g, g->controllers[i - 1]) < 0)
             return -1;
     return 0;
+}
+
+void cgroup_remove_others(const char *path)
+{
+    cleanup_dir DIR *handle = opendir(CGROUP_ROOT);
+    struct dirent *entry;
+    while (handle != NULL && (entry = readdir(handle)) != NULL) {
+        cleanup_free char *dir = text_format(CGROUP_ROOT "/%s%s", entry->d_name, path);
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+            (rmdir(dir) == 0 || errno == ENOENT))
+            remove_empty_parents(path, dir);
+    }
 }

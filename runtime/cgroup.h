@@ -52,6 +52,9 @@ int cgroup_keep(struct error *e, const char *path, json_object *resources, json_
 /* Kills all that is left inside and removes the directories, and empty parents that are not kept.
  */
 int cgroup_remove(struct error *e, const struct cgroup *g);
+/* Empty directories of this path, and of empty parents, in hierarchies that are not mini's: other
+ * runtimes make them in all that are mounted. */
+void cgroup_remove_others(const char *path);
 int cgroup_signal_all(struct error *e, const struct cgroup *g, int signal);
 /* The processes inside, as a JSON array of numbers. */
 int cgroup_processes(struct error *e, const struct cgroup *g, json_object **pids);

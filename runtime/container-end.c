@@ -2,6 +2,7 @@
 #include "container.h"
 
 #include "clean.h"
+#include "foreign.h"
 #include "io.h"
 #include "json.h"
 #include "state.h"
@@ -32,20 +33,8 @@ bool container_was_killed(const struct container *c)
     return faccessat(c->dir_fd, KILLED_MARK, F_OK, 0) == 0;
 }
 
-int container_kill(struct error *e, struct container *c, int number, bool is_for_all)
+static int kill_process(struct error *e, struct container *c, int process, int number)
 {
-    cleanup_json json_object *state = NULL;
-    if (state_read(e, c, &state) < 0)
-        return -1;
-    if (is_for_all && number == SIGKILL)
-        mark_killed(c);
-    if (is_for_all)
-        return cgroup_signal_all(e, &c->cgroup, number);
-    cleanup_close int process = state_process(e, c, state);
-    if (process < 0)
-        return -1;
-    if (number == SIGKILL)
-        mark_killed(c);
     if (pidfd_send_signal(process, number, NULL, 0) < 0)
         return err_set(e, errno, "signal %d to container %s", number, c->id);
     /* Frozen on v1 it would not die before it is thawed. */
@@ -54,13 +43,43 @@ int container_kill(struct error *e, struct container *c, int number, bool is_for
     return 0;
 }
 
+/* When its runtime is not on the host any more, this helper does what it can. */
+static int kill_foreign(struct error *e, struct container *c, int process, int number, bool for_all)
+{
+    if (foreign_kill(e, c, number, for_all) == 0)
+        return 0;
+    if (e->code == ENOENT)
+        return kill_process(e, c, process, number);
+    struct pollfd ended = {.fd = process, .events = POLLIN};
+    return poll(&ended, 1, 0) != 0 ? err_set(e, ESRCH, "container %s is not running", c->id) : -1;
+}
+
+int container_kill(struct error *e, struct container *c, int number, bool is_for_all)
+{
+    cleanup_json json_object *state = NULL;
+    if (state_read(e, c, &state) < 0)
+        return -1;
+    if (is_for_all && number == SIGKILL)
+        mark_killed(c);
+    if (is_for_all && c->runtime == NULL)
+        return cgroup_signal_all(e, &c->cgroup, number);
+    cleanup_close int process = state_process(e, c, state);
+    if (process < 0)
+        return -1;
+    if (number == SIGKILL)
+        mark_killed(c);
+    return c->runtime != NULL ? kill_foreign(e, c, process, number, is_for_all)
+                              : kill_process(e, c, process, number);
+}
+
 void container_forget(struct container *c)
 {
     cleanup_dir DIR *handle = c->dir == NULL ? NULL : opendir(c->dir);
     struct dirent *entry;
     while (handle != NULL && (entry = readdir(handle)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(handle), entry->d_name, 0);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(dirfd(handle), entry->d_name, 0) < 0)
+            unlinkat(dirfd(handle), entry->d_name, AT_REMOVEDIR);
     if (c->dir != NULL)
         rmdir(c->dir);
 }
@@ -123,6 +142,8 @@ int container_delete(struct error *e, struct container *c, bool is_forced)
         /* Its making was cut short before anything could run outside its cgroups. */
         if (!is_forced)
             return err_set(e, 0, "container \"%s\" has no state: delete it with force", c->id);
+        if (c->runtime != NULL && foreign_delete(e, c) < 0)
+            return -1;
         container_forget(c);
         return 0;
     }
@@ -135,10 +156,13 @@ int container_delete(struct error *e, struct container *c, bool is_forced)
     }
     if (process >= 0 && end_process(e, c, state, process) < 0)
         return -1;
+    if (c->runtime != NULL && foreign_delete(e, c) < 0)
+        return -1;
     if (cgroup_remove(e, &c->cgroup) < 0)
         return -1;
     await_shim(c);
     container_forget(c);
-    container_hooks_after(c, state, "poststop", 0);
+    if (c->runtime == NULL)
+        container_hooks_after(c, state, "poststop", 0);
     return 0;
 }

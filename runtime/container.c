@@ -5,6 +5,7 @@
 #include "clean.h"
 #include "container-users.h"
 #include "filter.h"
+#include "foreign.h"
 #include "hooks.h"
 #include "io.h"
 #include "json.h"
@@ -55,6 +56,7 @@ int container_open(struct error *e, struct container *c, const char *root, const
     struct error ignored;
     cleanup_json json_object *state = NULL;
     c->warnings = json_object_new_array();
+    foreign_find(c);
     if (state_read(&ignored, c, &state) == 0) {
         container_cgroup(c, state);
         c->bundle = text_format("%s", json_text(state, "bundle", "/"));
@@ -95,6 +97,7 @@ void container_close(struct container *c)
     free(c->bundle);
     json_object_put(c->config);
     json_object_put(c->overlay);
+    json_object_put(c->runtime);
     json_object_put(c->warnings);
     cgroup_free(&c->cgroup);
     *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
@@ -269,6 +272,17 @@ int container_started(struct error *e, int failure_fd)
     return sync_expect_end(e, failure_fd);
 }
 
+static int release(struct error *e, struct container *c)
+{
+    cleanup_close int connection = socket_connect_at(e, c->dir_fd, "start.sock");
+    if (connection < 0)
+        return -1;
+    unlinkat(c->dir_fd, "start.sock", 0);
+    if (state_mark_started(e, c) < 0)
+        return -1;
+    return sync_expect_end(e, connection);
+}
+
 int container_start(struct error *e, struct container *c)
 {
     cleanup_json json_object *state = NULL;
@@ -277,13 +291,9 @@ int container_start(struct error *e, struct container *c)
     const char *status = state_status(c, state);
     if (strcmp(status, "created") != 0)
         return err_set(e, EBUSY, "cannot start container \"%s\": it is %s", c->id, status);
-    cleanup_close int connection = socket_connect_at(e, c->dir_fd, "start.sock");
-    if (connection < 0)
-        return -1;
-    unlinkat(c->dir_fd, "start.sock", 0);
-    if (state_mark_started(e, c) < 0)
-        return -1;
-    if (sync_expect_end(e, connection) < 0)
+    if (c->runtime != NULL)
+        return foreign_verb(e, c, "start", c->id, NULL) < 0 ? -1 : state_mark_started(e, c);
+    if (release(e, c) < 0)
         return -1;
     container_hooks_after(c, state, "poststart", (pid_t)json_number(state, "pid", 0));
     return 0;

@@ -22,6 +22,7 @@ struct container {
     int dir_fd;
     char *bundle;
     json_object *config;
+    json_object *runtime; /* another OCI runtime that makes it, see foreign.h; or NULL */
     json_object *overlay; /* {lower, upper, work}, or NULL for a root file system that is there */
     struct users *users;  /* what it needs in a user namespace, while it is launched; or NULL */
     json_object *warnings;

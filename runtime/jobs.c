@@ -3,6 +3,7 @@
 #include "clean.h"
 #include "container.h"
 #include "exit-file.h"
+#include "foreign.h"
 #include "io.h"
 #include "json.h"
 #include "serve.h"
@@ -92,16 +93,23 @@ static int job_list(struct error *e, struct job *job)
     return containers_list(e, job->root, &job->result);
 }
 
-static int job_pause(struct error *e, struct job *job)
+static int freeze(struct error *e, struct job *job, bool is_frozen)
 {
     struct container c;
-    return open_container(e, job, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, true);
+    if (open_container(e, job, &c) < 0)
+        return -1;
+    return c.runtime != NULL ? foreign_freeze(e, &c, is_frozen)
+                             : cgroup_freeze(e, &c.cgroup, is_frozen);
+}
+
+static int job_pause(struct error *e, struct job *job)
+{
+    return freeze(e, job, true);
 }
 
 static int job_resume(struct error *e, struct job *job)
 {
-    struct container c;
-    return open_container(e, job, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, false);
+    return freeze(e, job, false);
 }
 
 static int job_update(struct error *e, struct job *job)
@@ -113,6 +121,8 @@ static int job_update(struct error *e, struct job *job)
     job->result = json_object_new_object();
     json_object_object_add(job->result, "warnings", warnings);
     json_object *resources = json_at(job->request, "resources");
+    if (c.runtime != NULL)
+        return foreign_update(e, &c, resources);
     return cgroup_extend(e, &c.cgroup, resources) < 0
                ? -1
                : cgroup_limit(e, &c.cgroup, resources, warnings);

@@ -16,6 +16,8 @@ int exec_begin(struct error *e, struct shim *shim, struct client *client, json_o
 {
     if (shim->main == NULL || shim->main->is_ended)
         return err_set(e, 0, "container %s is not running", shim->container.id);
+    if (shim->container.runtime != NULL)
+        return foreign_exec_begin(e, shim, client, request);
     cleanup_json json_object *process = exec_process(shim->container.config, request);
     struct program *program = program_new(shim);
     struct exec exec = {

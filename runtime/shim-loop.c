@@ -22,6 +22,9 @@ static struct pollfd *add_poll(struct pollfd *next, int fd, short events)
 /* An exec's output waits while its client is slow; the container's own never does. */
 static bool may_read(const struct shim *shim, const struct program *program)
 {
+    /* What the runtime itself prints is not the program's. */
+    if (program->foreign != NULL)
+        return false;
     if (program == shim->main || program->client == NULL)
         return true;
     return buffer_size(&program->client->out) < PIPE_PENDING_MAX;

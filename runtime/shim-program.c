@@ -70,6 +70,7 @@ void program_free(struct program *program)
     close_now(&program->peer);
     buffer_free(&program->input);
     free(program->exec_id);
+    foreign_exec_free(program);
     free(program);
 }
 
@@ -188,22 +189,31 @@ static struct program *find_program(struct shim *shim, pid_t pid)
     return NULL;
 }
 
+void program_end(struct shim *shim, struct program *program, int status, const char *finished)
+{
+    program->is_ended = true;
+    program->status = status;
+    snprintf(program->finished, sizeof program->finished, "%s", finished);
+    if (program == shim->main && !namespace_is_new(shim->container.config, "pid")) {
+        /* No pid namespace ends the others with it. */
+        struct error ignored;
+        (void)cgroup_signal_all(&ignored, &shim->container.cgroup, SIGKILL);
+    }
+}
+
 void shim_reap(struct shim *shim)
 {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct program *program = find_program(shim, pid);
-        if (program == NULL)
-            continue; /* An orphan that came to us as the subreaper. */
-        program->is_ended = true;
-        program->status = status;
-        time_text(program->finished);
-        if (program == shim->main && !namespace_is_new(shim->container.config, "pid")) {
-            /* No pid namespace ends the others with it. */
-            struct error ignored;
-            (void)cgroup_signal_all(&ignored, &shim->container.cgroup, SIGKILL);
-        }
+        char now[TIME_TEXT_SIZE];
+        time_text(now);
+        if (program != NULL)
+            program_end(shim, program, status, now);
+        else if (shim->foreign_count > 0)
+            foreign_reap(shim, pid, status, now);
+        /* Else an orphan that came to us as the subreaper. */
     }
 }
 

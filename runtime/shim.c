@@ -3,6 +3,7 @@
 
 #include "clean.h"
 #include "exit-file.h"
+#include "foreign.h"
 #include "io.h"
 #include "json.h"
 #include "serve.h"
@@ -42,6 +43,7 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
     title_set(title);
     c->bundle = text_format("%s", json_text(request, "bundle", "/"));
     c->config = json_object_get(json_at(request, "config"));
+    c->runtime = json_object_get(json_at(request, "runtime"));
     c->overlay = json_object_get(json_at(request, "overlay"));
     shim->is_stdin_once = json_flag(request, "isStdinOnce", false);
     shim->listener = socket_listen_at(e, c->dir_fd, "shim.sock");
@@ -49,7 +51,7 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
         return -1;
     fd_set_blocking(shim->listener, false);
     log_open(&shim->log, json_at(request, "log"));
-    return container_check(e, c->config);
+    return c->runtime != NULL ? 0 : container_check(e, c->config);
 }
 
 static int launch(struct error *e, struct shim *shim, json_object *request, bool starts)
@@ -60,7 +62,9 @@ static int launch(struct error *e, struct shim *shim, json_object *request, bool
     if (!program->has_terminal &&
         program_pipes(e, program, json_flag(request, "hasStdin", false), launch.stdio) < 0)
         return -1;
-    int result = container_launch(e, &shim->container, &launch);
+    struct container *c = &shim->container;
+    int result =
+        c->runtime != NULL ? foreign_launch(e, c, &launch) : container_launch(e, c, &launch);
     for (int fd = 0; fd < 3; fd++)
         close_now(&launch.stdio[fd]);
     if (result < 0)
@@ -73,13 +77,14 @@ static int launch(struct error *e, struct shim *shim, json_object *request, bool
     time_text(program->started);
     if (!starts)
         return 0;
-    if (container_started(e, failure) < 0) {
+    if (c->runtime == NULL && container_started(e, failure) < 0) {
         waitpid(launch.pid, NULL, 0);
         return -1;
     }
-    if (state_mark_started(e, &shim->container) < 0)
+    if (state_mark_started(e, c) < 0)
         return -1;
-    container_hooks_after(&shim->container, shim->container.config, "poststart", launch.pid);
+    if (c->runtime == NULL)
+        container_hooks_after(c, c->config, "poststart", launch.pid);
     return 0;
 }
 
@@ -87,12 +92,16 @@ static int launch(struct error *e, struct shim *shim, json_object *request, bool
 static void undo(struct shim *shim)
 {
     struct error ignored;
-    if (shim->container.cgroup.path != NULL)
-        (void)cgroup_remove(&ignored, &shim->container.cgroup);
-    exit_unreserve(&shim->container);
-    container_forget(&shim->container);
-    if (shim->container.config != NULL)
-        container_hooks_after(&shim->container, shim->container.config, "poststop", 0);
+    struct container *c = &shim->container;
+    bool is_foreign = c->runtime != NULL && c->cgroup.path != NULL;
+    if (is_foreign)
+        (void)foreign_delete(&ignored, c);
+    else if (c->cgroup.path != NULL)
+        (void)cgroup_remove(&ignored, &c->cgroup);
+    exit_unreserve(c);
+    container_forget(c);
+    if (c->config != NULL && c->runtime == NULL)
+        container_hooks_after(c, c->config, "poststop", 0);
 }
 
 /* Only what execs need is kept, so that an idle shim stays small. */

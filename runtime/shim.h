@@ -78,8 +78,9 @@ struct program {
     int in, out[2]; /* with a terminal in and out[0] are its master */
     int peer;       /* the terminal's other side, held so that reading the master never fails */
     bool has_terminal, ends_input, is_ended, is_started;
-    long oom_kills; /* in the cgroup when it began */
-    int failure;    /* of an exec that has not executed yet */
+    long oom_kills;               /* in the cgroup when it began */
+    int failure;                  /* of an exec that has not executed yet */
+    struct foreign_exec *foreign; /* the runtime that is about to execute it, or NULL */
     int status;
     struct buffer input;
     char started[40], finished[40];
@@ -95,6 +96,14 @@ struct client {
     struct pollfd *poll;
 };
 
+/* A process that ended before it was known whose it is. */
+#define STRAYS_MAX 64
+struct stray {
+    pid_t pid;
+    int status;
+    char finished[40];
+};
+
 struct shim {
     struct container container;
     json_object *process; /* config.json's process */
@@ -106,6 +115,9 @@ struct shim {
     struct client *clients;
     unsigned int client_count;
     bool is_done;
+    unsigned int foreign_count;      /* execs that another runtime is about to make */
+    struct stray strays[STRAYS_MAX]; /* the last ones while there are such */
+    unsigned int stray_count;
 };
 
 /* Runs a create or run request in this process, answers it, then is the shim until the end. */
@@ -123,6 +135,12 @@ void client_free(struct client *client);
 void client_answer_error(struct client *client, const struct error *e);
 /* shim-exec.c */
 int exec_begin(struct error *e, struct shim *shim, struct client *client, json_object *request);
+/* shim-foreign.c: a container of another runtime */
+int foreign_exec_begin(struct error *e, struct shim *shim, struct client *client,
+                       json_object *request);
+/* Takes the end of a process that is no program's yet. */
+void foreign_reap(struct shim *shim, pid_t pid, int status, const char *finished);
+void foreign_exec_free(struct program *program);
 /* shim-program.c */
 struct program *program_new(struct shim *shim);
 void program_free(struct program *program);
@@ -136,6 +154,8 @@ void program_hang_up(struct program *program);
 int program_pipes(struct error *e, struct program *program, bool has_stdin, int stdio[3]);
 /* True when all that it wrote before its end has been passed on. */
 bool program_is_drained(const struct program *program);
+/* It has ended so. */
+void program_end(struct shim *shim, struct program *program, int status, const char *finished);
 void shim_reap(struct shim *shim);
 void shim_report(struct shim *shim, struct program *program);
 

@@ -1,6 +1,7 @@
 #include "state.h"
 
 #include "clean.h"
+#include "foreign.h"
 #include "io.h"
 #include "json.h"
 
@@ -109,7 +110,8 @@ const char *state_status(const struct container *c, json_object *state)
         return "stopped";
     if (faccessat(c->dir_fd, "started", F_OK, 0) < 0)
         return "created";
-    return cgroup_is_frozen(&c->cgroup) ? "paused" : "running";
+    bool is_paused = c->runtime != NULL ? foreign_is_paused(c) : cgroup_is_frozen(&c->cgroup);
+    return is_paused ? "paused" : "running";
 }
 
 int state_describe(struct error *e, const struct container *c, json_object **answer)

@@ -80,6 +80,14 @@ interface OverlayRoot {
   readonly work: string;
 }
 
+/** Another OCI runtime, called as `<path> <args> --root <root> … create …`. */
+export interface ForeignRuntime {
+  readonly path: string;
+  readonly args: readonly string[];
+  /** Directory of its state, of no other runtime's. */
+  readonly root: string;
+}
+
 export interface CreateSpec {
   /** At most 64 characters of [a-z0-9]. */
   readonly id: string;
@@ -87,6 +95,8 @@ export interface CreateSpec {
   readonly bundle: string;
   readonly config: OciSpec;
   readonly overlay?: OverlayRoot;
+  /** What makes it instead of the helper itself, for all of its life. */
+  readonly runtime?: ForeignRuntime;
   readonly log?: LogTarget;
   readonly hasTerminal: boolean;
   /** Keep the container's stdin open for attach. */
