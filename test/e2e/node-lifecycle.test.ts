@@ -92,6 +92,10 @@ suite('e2e/node-lifecycle', ({ test }) => {
         await cluster.kubectl('describe', 'pod', 'web-two'),
         /Controlled By: +Node\/two/,
       );
+      // What happened while the server was away is told, too.
+      await cluster.until('the events of its start', async () =>
+        /Normal +Started /.test(await cluster.kubectl('describe', 'pod', 'web-two')),
+      );
       assert.is(await cluster.kubectl('exec', 'web-two', '--', 'cat', '/run/static/up'), 'up\n');
       const uid = await field(cluster, 'web-two', '.metadata.uid');
       await cluster.kubectl('delete', 'pod', 'web-two');

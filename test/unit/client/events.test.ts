@@ -1,9 +1,10 @@
 import * as assert from 'uvu/assert';
-import { notFound } from '../../../pkg/api/errors.ts';
+import { alreadyExists, badRequest, notFound, unavailable } from '../../../pkg/api/errors.ts';
 import { createClient } from '../../../pkg/client/create-client.ts';
 import { createEventRecorder } from '../../../pkg/client/events.ts';
 import type { ApiRequest } from '../../../pkg/client/transport.ts';
 import { silent } from '../../../pkg/log/log.ts';
+import { movableClock } from '../../harness/movable-clock.ts';
 import { suite } from '../../harness/suite.ts';
 
 function object(name: string, namespace?: string) {
@@ -31,7 +32,7 @@ function recording(refuse: (request: ApiRequest) => Error | undefined = () => un
       throw new Error('not asked for');
     },
   };
-  const clock = { now: () => 1_767_225_600_000, monotonic: () => 0, after: () => () => undefined };
+  const clock = movableClock(1_767_225_600_000);
   const client = createClient(transport);
   const recorder = createEventRecorder({
     client,
@@ -40,7 +41,7 @@ function recording(refuse: (request: ApiRequest) => Error | undefined = () => un
     host: 'n1',
     clock,
   });
-  return { recorder, requests };
+  return { recorder, requests, clock };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -101,12 +102,110 @@ suite('events', ({ test }) => {
     );
   });
 
-  test('never throw, whatever the server says', async () => {
-    const { recorder, requests } = recording(() => new Error('down'));
+  test('are tried again while the server is away, in one go with what happened since', async () => {
+    let isAway = true;
+    const { recorder, requests, clock } = recording(() =>
+      isAway ? unavailable('Cannot reach it') : undefined,
+    );
     recorder.normal(object('a', 'team'), 'Created', 'Created it');
     await settled();
     recorder.normal(object('a', 'team'), 'Created', 'Created it');
+    recorder.normal(object('b', 'team'), 'Created', 'Created it');
+    await clock.pass(120_000);
+    const tries = requests.length;
+    assert.ok(tries > 8 && tries < 60, `${tries} tries`);
+    isAway = false;
+    await clock.pass(10_000);
+    const written = requests.slice(tries).map(({ method, body }) => {
+      const { involvedObject, count } = JSON.parse(JSON.stringify(body));
+      return [method, involvedObject.name, count];
+    });
+    assert.equal(written, [
+      ['POST', 'a', 2],
+      ['POST', 'b', 1],
+    ]);
+    const { firstTimestamp, lastTimestamp } = JSON.parse(JSON.stringify(requests.at(-1)?.body));
+    assert.equal([firstTimestamp, lastTimestamp], ['2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z']);
+  });
+
+  test('that arrived though their answer did not are not written twice', async () => {
+    const { recorder, requests, clock } = recording(() =>
+      requests.length === 1
+        ? unavailable('cut')
+        : alreadyExists({ plural: 'events', group: '' }, 'a'),
+    );
+    recorder.normal(object('a', 'team'), 'Created', 'Created it');
     await settled();
+    await clock.pass(60_000);
     assert.is(requests.length, 2);
+  });
+
+  test('are dropped when the server refuses them, or does not come back', async () => {
+    let error: Error = badRequest('no such thing');
+    const { recorder, requests, clock } = recording(() => error);
+    recorder.normal(object('a', 'team'), 'Created', 'Created it');
+    await settled();
+    await clock.pass(60_000);
+    assert.is(requests.length, 1);
+    error = new Error('down');
+    recorder.normal(object('b', 'team'), 'Created', 'Created it');
+    await settled();
+    await clock.pass(2 * 3_600_000);
+    const tries = requests.length;
+    await clock.pass(3_600_000);
+    assert.is(requests.length, tries);
+  });
+
+  test('wait in a queue that has an end', async () => {
+    let isAway = true;
+    const { recorder, requests, clock } = recording(() =>
+      isAway ? unavailable('Cannot reach it') : undefined,
+    );
+    for (let i = 0; i < 3000; i += 1) recorder.normal(object(`o${i}`), 'Created', 'Created it');
+    await settled();
+    const tries = requests.length;
+    isAway = false;
+    await clock.pass(10_000);
+    for (let i = 0; i < 200; i += 1) await settled();
+    assert.is(requests.length - tries, 1000 + tries);
+  });
+
+  test('that differ by their message only are one after a while', async () => {
+    const { recorder, requests } = recording();
+    for (let i = 0; i < 13; i += 1) {
+      recorder.normal(object('a', 'team'), 'Created', `Created ${i}`);
+      await settled();
+    }
+    const told = requests.map(({ method, body }) => {
+      const { count, message } = JSON.parse(JSON.stringify(body));
+      return [method, count, message];
+    });
+    assert.equal(
+      told.slice(0, 9),
+      Array.from({ length: 9 }, (_, i) => ['POST', 1, `Created ${i}`]),
+    );
+    assert.equal(told.slice(9), [
+      ['POST', 1, '(combined from similar events): Created 9'],
+      ['PATCH', 2, '(combined from similar events): Created 10'],
+      ['PATCH', 3, '(combined from similar events): Created 11'],
+      ['PATCH', 4, '(combined from similar events): Created 12'],
+    ]);
+  });
+
+  test('about one object have a budget, and what it does not allow is counted', async () => {
+    const { recorder, requests, clock } = recording();
+    for (let i = 0; i < 40; i += 1) {
+      recorder.warning(object('a', 'team'), 'BackOff', 'Back-off restarting');
+      await settled();
+    }
+    assert.is(requests.length, 25);
+    recorder.warning(object('b', 'team'), 'BackOff', 'Back-off restarting');
+    await settled();
+    assert.is(requests.length, 26);
+    await clock.pass(6 * 60_000);
+    recorder.warning(object('a', 'team'), 'BackOff', 'Back-off restarting');
+    await settled();
+    const { count } = JSON.parse(JSON.stringify(requests.at(-1)?.body));
+    assert.is(count, 41);
   });
 });
