@@ -31,6 +31,7 @@ export async function runDown(flags: Flags): Promise<number> {
     const ended = await removeContainers(runtime);
     if (ended > 0) say(`Ended ${ended} containers`);
     for (const path of volumesMounted({ runDir, dataDir })) await runtime.unmount(path);
+    for (const path of disksIn(join(dataDir, 'storage'))) await runtime.detachDisk(path);
     await removeNetwork(runtime, flags.text('bridge'), log);
   } finally {
     await runtime.close();
@@ -92,6 +93,14 @@ function volumesMounted(directories: { readonly runDir: string; readonly dataDir
   return mountPoints()
     .filter((path) => roots.some((root) => path.startsWith(`${root}/`)))
     .reverse();
+}
+
+/** Block volumes of claims. */
+function disksIn(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => join(directory, name));
 }
 
 /** The helper has mounted the directory of its pins privately. */

@@ -38,6 +38,26 @@ int job_volume_grow(struct error *e, struct job *job)
                              json_number(job->request, "bytes", 0));
 }
 
+int job_disk_make(struct error *e, struct job *job)
+{
+    return volume_make_disk(e, path_of(job), json_number(job->request, "bytes", 0));
+}
+
+int job_disk_attach(struct error *e, struct job *job)
+{
+    char device[LOOP_NAME_SIZE];
+    if (volume_attach_disk(e, path_of(job), device) < 0)
+        return -1;
+    job->result = json_object_new_object();
+    json_put_text(job->result, "device", device);
+    return 0;
+}
+
+int job_disk_detach(struct error *e, struct job *job)
+{
+    return volume_detach_disk(e, path_of(job));
+}
+
 int job_volume_layers(struct error *e, struct job *job)
 {
     const char *path = path_of(job);

@@ -1,12 +1,15 @@
 #include "loop.h"
 
 #include "clean.h"
+#include "io.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -43,21 +46,20 @@ static int open_device(struct error *e, int number, char device[LOOP_NAME_SIZE])
     return fd < 0 ? err_set(e, errno, "open %s", device) : fd;
 }
 
-static int configure(struct error *e, int device, const char *file)
+/* One step, so that whoever is killed leaves no device that stays attached by mistake. */
+static int configure(int device, int backing, const char *file, bool is_kept)
 {
-    struct loop_info64 info = {.lo_flags = LO_FLAGS_AUTOCLEAR};
-    (void)snprintf((char *)info.lo_file_name, sizeof info.lo_file_name, "%s", file);
-    if (ioctl(device, LOOP_SET_STATUS64, &info) < 0) {
-        int code = errno;
-        (void)ioctl(device, LOOP_CLR_FD, 0);
-        return err_set(e, code, "set up a loop device for %s", file);
-    }
+    struct loop_config config = {.fd = (uint32_t)backing,
+                                 .info.lo_flags = is_kept ? 0 : LO_FLAGS_AUTOCLEAR};
+    (void)snprintf((char *)config.info.lo_file_name, sizeof config.info.lo_file_name, "%s", file);
+    if (ioctl(device, LOOP_CONFIGURE, &config) < 0)
+        return -1;
     /* Keeps pages from being cached twice; not every file system can. */
     (void)ioctl(device, LOOP_SET_DIRECT_IO, 1UL);
     return 0;
 }
 
-int loop_attach(struct error *e, const char *file, char device[LOOP_NAME_SIZE])
+int loop_attach(struct error *e, const char *file, bool is_kept, char device[LOOP_NAME_SIZE])
 {
     cleanup_close int backing = open(file, O_RDWR | O_CLOEXEC);
     if (backing < 0)
@@ -72,12 +74,63 @@ int loop_attach(struct error *e, const char *file, char device[LOOP_NAME_SIZE])
         cleanup_close int loop = open_device(e, number, device);
         if (loop < 0)
             return -1;
-        if (ioctl(loop, LOOP_SET_FD, backing) == 0)
-            return configure(e, loop, file) < 0 ? -1 : steal_fd(&loop);
+        if (configure(loop, backing, file, is_kept) == 0)
+            return steal_fd(&loop);
         if (errno != EBUSY)
             return err_set(e, errno, "attach %s to %s", file, device);
     }
     return err_set(e, EBUSY, "get a loop device");
+}
+
+/* What the kernel calls the file behind a loop device by its directory below /sys/block; NULL = the
+ * device is free, or no loop device. */
+static char *backing_of(const char *entry)
+{
+    struct error ignored;
+    char *backing = NULL;
+    if (strncmp(entry, "loop", 4) != 0)
+        return NULL;
+    cleanup_free char *path = text_format("/sys/block/%s/loop/backing_file", entry);
+    if (file_read(&ignored, path, &backing, PATH_MAX + 16) < 0)
+        return NULL;
+    *strchrnul(backing, '\n') = '\0';
+    return backing;
+}
+
+static bool has_same_name(const char *path, const char *other)
+{
+    const char *name = strrchr(path, '/'), *there = strrchr(other, '/');
+    return name != NULL && there != NULL && strcmp(name, there) == 0;
+}
+
+int loop_find(struct error *e, const char *file, char device[LOOP_NAME_SIZE], int *found)
+{
+    struct stat info;
+    *found = -1;
+    bool is_gone = stat(file, &info) < 0;
+    if (is_gone && errno != ENOENT)
+        return err_set(e, errno, "look at %s", file);
+    cleanup_free char *name = text_format(is_gone ? "%s (deleted)" : "%s", file);
+    cleanup_dir DIR *blocks = opendir("/sys/block");
+    if (blocks == NULL)
+        return err_set(e, errno, "open /sys/block");
+    for (struct dirent *entry; (entry = readdir(blocks)) != NULL;) {
+        cleanup_free char *backing = backing_of(entry->d_name);
+        /* By name first, as devices of others are not to be opened: who has opened one keeps it. */
+        if (backing == NULL ||
+            !(is_gone ? strcmp(backing, name) == 0 : has_same_name(backing, name)))
+            continue;
+        cleanup_close int loop = open_device(e, atoi(entry->d_name + 4), device);
+        struct loop_info64 status;
+        if (loop < 0)
+            return -1;
+        if (ioctl(loop, LOOP_GET_STATUS64, &status) == 0 &&
+            (is_gone || (status.lo_inode == info.st_ino && status.lo_device == info.st_dev))) {
+            *found = steal_fd(&loop);
+            return 0;
+        }
+    }
+    return 0;
 }
 
 int64_t ext4_bytes(struct error *e, const char *file)

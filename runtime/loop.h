@@ -4,13 +4,18 @@
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LOOP_NAME_SIZE 32
 
-/* A loop device for this file, open; device gets its path. The kernel takes it apart after the last
- * close and unmount. */
-int loop_attach(struct error *e, const char *file, char device[LOOP_NAME_SIZE]);
+/* A loop device for this file, open; device gets its path. Unless it is kept the kernel takes it
+ * apart after the last close and unmount. */
+int loop_attach(struct error *e, const char *file, bool is_kept, char device[LOOP_NAME_SIZE]);
+
+/* The loop device that the file has, open in found, its path in device; -1 in found = it has none.
+ */
+int loop_find(struct error *e, const char *file, char device[LOOP_NAME_SIZE], int *found);
 
 /* Size of the ext4 in this file by its superblock. */
 int64_t ext4_bytes(struct error *e, const char *file);

@@ -93,7 +93,7 @@ int volume_mount_image(struct error *e, const char *image, const char *path)
     if (make_dirs(e, path, 0755) < 0 || grow_idle(e, image) < 0)
         return -1;
     char device[LOOP_NAME_SIZE];
-    cleanup_close int loop = loop_attach(e, image, device);
+    cleanup_close int loop = loop_attach(e, image, false, device);
     if (loop < 0)
         return -1;
     if (mount(device, path, "ext4", 0, IMAGE_OPTIONS) < 0)

@@ -1,12 +1,13 @@
 /*
  * Volumes of limited size on this host: tmpfs of a size, images of ext4 on loop devices,
- * directories with a project quota. Every call may be repeated: what is done already stays as it
- * is.
+ * directories with a project quota, loop devices as they are. Every call may be repeated: what is
+ * done already stays as it is.
  */
 #ifndef MINI_VOLUME_H
 #define MINI_VOLUME_H
 
 #include "error.h"
+#include "loop.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,15 @@ int volume_mount_image(struct error *e, const char *image, const char *path);
 /* Grows the image to this size, and its file system too when it is mounted at path. EPERM: the
  * kernel refuses it while mounted (no CAP_SYS_RESOURCE); the next mount does it. */
 int volume_grow_image(struct error *e, const char *image, const char *path, int64_t bytes);
+
+/* A sparse file without a file system of at least this size, its loop device too if it has one. */
+int volume_make_disk(struct error *e, const char *file, int64_t bytes);
+
+/* The loop device of such a file, which stays until it is detached. */
+int volume_attach_disk(struct error *e, const char *file, char device[LOOP_NAME_SIZE]);
+
+/* Takes the loop device away if there is one; from whoever has it open with the last close. */
+int volume_detach_disk(struct error *e, const char *file);
 
 /* Unmounts path if something is mounted there. */
 int volume_unmount(struct error *e, const char *path);

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { Pod, Service, Taint } from '../api/generated/types.ts';
 import { LOCAL_PATH } from '../api/volume-binding.ts';
 import type { Client } from '../client/client.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { Engine, VolumeHost } from '../engine/engine.ts';
 import { Limiter } from '../image/limiter.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
@@ -40,7 +40,6 @@ import { measuredEngine, NodeMetrics } from './stats/node-metrics.ts';
 import { Claims } from './volumes/claims.ts';
 import { storageDirectory } from './volumes/local-path.ts';
 import { Tokens } from './volumes/tokens.ts';
-import type { VolumeHost } from './volumes/volume-host.ts';
 import { Volumes } from './volumes/volumes.ts';
 
 export interface AgentOptions {

@@ -3,6 +3,7 @@
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
+  PersistentVolumeSpec,
   Pod,
   StorageClass,
   Volume,
@@ -25,11 +26,28 @@ export const LOCAL_PATH = 'mini/local-path';
 export const VOLUME_NODE = 'mini/node';
 export const VOLUME_BYTES = 'mini/bytes';
 
+/** The fields of a volume's spec that are no source. */
+const NOT_SOURCES = [
+  'accessModes',
+  'capacity',
+  'claimRef',
+  'mountOptions',
+  'nodeAffinity',
+  'persistentVolumeReclaimPolicy',
+  'storageClassName',
+  'volumeAttributesClassName',
+  'volumeMode',
+];
 const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class';
 const DEFAULT_CLASS = [
   'storageclass.kubernetes.io/is-default-class',
   'storageclass.beta.kubernetes.io/is-default-class',
 ];
+
+/** The fields of a volume's spec that say where its data is; a valid one has one. */
+export function volumeSources(spec: PersistentVolumeSpec): readonly string[] {
+  return Object.keys(spec).filter((key) => !NOT_SOURCES.includes(key));
+}
 
 /** Name of the class; empty = none. */
 export function classNameOf({ metadata, spec }: PersistentVolume | PersistentVolumeClaim): string {

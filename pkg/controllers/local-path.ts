@@ -24,8 +24,8 @@ import {
 import { type Context, type Controller, DONE } from './controller.ts';
 
 const CLAIMS = 'persistentvolumeclaims';
-/** Smaller ones have no room for a file system. */
-const MIN_BYTES = 16 * 1024 * 1024;
+/** Smaller ones have no room for a file system; a device has whole pages. */
+const MIN_BYTES = { Filesystem: 16 * 1024 * 1024, Block: 4096 };
 const MODES = ['ReadWriteOnce', 'ReadWriteOncePod'];
 
 export const localPath: Controller = {
@@ -87,8 +87,6 @@ function refusal(
   if (spec?.selector) return 'claim.Spec.Selector is not supported';
   if (spec?.dataSource ?? spec?.dataSourceRef)
     return 'volumes are made empty: a data source is not supported';
-  if (spec?.volumeMode === 'Block')
-    return 'block volumes are not supported: use volumeMode Filesystem';
   if (!(spec?.accessModes ?? []).every((mode) => MODES.includes(mode))) {
     return `a volume on one node has the access modes ${MODES.join(' and ')} only`;
   }
@@ -121,7 +119,8 @@ function volumeFor(
 ) {
   const { namespace = '', name, uid } = metadata;
   const asked = spec?.resources?.requests?.['storage'] ?? '0';
-  const size = Math.max(bytes(asked), MIN_BYTES);
+  const volumeMode = spec?.volumeMode === 'Block' ? 'Block' : 'Filesystem';
+  const size = Math.max(bytes(asked), MIN_BYTES[volumeMode]);
   const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? node.metadata.name;
   const { accessModes } = spec ?? {};
   return {
@@ -139,7 +138,7 @@ function volumeFor(
       claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name, uid },
       persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
       storageClassName: storageClass.metadata.name,
-      volumeMode: 'Filesystem',
+      volumeMode,
       local: {
         path: `${node.metadata.annotations?.[LOCAL_PATH]}/pvc-${uid}_${namespace}_${name}`,
       },

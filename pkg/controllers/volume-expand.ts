@@ -1,6 +1,7 @@
 /**
  * Grows volumes whose claims ask for more. For volumes of mini's own provisioner the volume's capacity says what is
- * wanted, its node makes it so and notes the size on the volume, and then the claim's status shows it.
+ * wanted, its node makes it so and notes the size on the volume, and then the claim's status shows it. A device grows
+ * under whoever has it open; a file system may have to wait for its pod's next start.
  */
 
 import type {
@@ -15,6 +16,7 @@ import { type Context, type Controller, DONE } from './controller.ts';
 import { timestamp } from './pods.ts';
 import { claimOfVolume, setClaimStatus } from './volume-claims.ts';
 
+const RESIZING = 'Resizing';
 const PENDING = 'FileSystemResizePending';
 const PENDING_MESSAGE =
   'Waiting for user to (re-)start a pod to finish file system resize of volume on node.';
@@ -47,6 +49,7 @@ async function expand(
 ): Promise<void> {
   const { client, events } = context;
   const { name, annotations = {}, labels = {} } = volume.metadata;
+  const isBlock = volume.spec?.volumeMode === 'Block';
   const storage = claim.spec?.resources?.requests?.['storage'] ?? '0';
   if (Number(annotations[VOLUME_BYTES] ?? 0) >= bytes(storage)) {
     const capacity = { storage: volume.spec?.capacity?.['storage'] ?? storage };
@@ -55,6 +58,10 @@ async function expand(
       ...claim,
       status,
     });
+    if (isBlock) {
+      events.normal(claim, 'VolumeResizeSuccessful', 'Resize volume succeeded');
+      return;
+    }
     const message = `MountVolume.NodeExpandVolume succeeded for volume "${name}" ${labels[VOLUME_NODE] ?? ''}`;
     events.normal(claim, 'FileSystemResizeSuccessful', message);
     return;
@@ -66,23 +73,27 @@ async function expand(
       spec: { ...volume.spec, capacity: { ...volume.spec?.capacity, storage } },
     });
   }
-  if (claim.status?.conditions?.some(({ type }) => type === PENDING)) return;
+  const type = isBlock ? RESIZING : PENDING;
+  if (claim.status?.conditions?.some((each) => each.type === type)) return;
   const condition: PersistentVolumeClaimCondition = {
-    type: PENDING,
+    type,
     status: 'True',
     lastTransitionTime: timestamp(context.now()),
-    message: PENDING_MESSAGE,
+    ...(isBlock ? {} : { message: PENDING_MESSAGE }),
   };
-  const others = claim.status?.conditions?.filter(({ type }) => type !== 'Resizing') ?? [];
+  const others = claim.status?.conditions?.filter((each) => each.type !== RESIZING) ?? [];
   await setClaimStatus(
     claim,
     {
       conditions: [...others, condition],
       allocatedResources: { storage },
-      allocatedResourceStatuses: { storage: 'NodeResizePending' },
+      allocatedResourceStatuses: {
+        storage: isBlock ? 'ControllerResizeInProgress' : 'NodeResizePending',
+      },
     },
     context,
   );
+  if (isBlock) return;
   events.normal(claim, 'FileSystemResizeRequired', 'Require file system resize of volume on node');
 }
 
@@ -94,6 +105,6 @@ function settled({ status }: PersistentVolumeClaim): PersistentVolumeClaimStatus
     conditions = [],
     ...rest
   } = status ?? {};
-  const others = conditions.filter(({ type }) => type !== PENDING);
+  const others = conditions.filter(({ type }) => type !== PENDING && type !== RESIZING);
   return { ...rest, ...(others.length > 0 ? { conditions: others } : {}) };
 }

@@ -1,7 +1,9 @@
 /** Device nodes and device rules of containers. */
 
-import { lstat, readdir } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Device, EngineError } from './engine.ts';
 
 /** As `linux.devices` has it. */
 export interface HostDevice {
@@ -12,6 +14,10 @@ export interface HostDevice {
   readonly fileMode: number;
   readonly uid: number;
   readonly gid: number;
+}
+
+export interface GivenDevice extends HostDevice {
+  readonly isReadOnly: boolean;
 }
 
 /** What every container may open, as Docker has it. */
@@ -32,7 +38,10 @@ const OPENABLE: readonly (readonly [type: string, major: number, minor?: number]
 const OWN = new Set(['pts', 'ptmx', 'shm', 'mqueue', 'fd', 'console', '.lxc', '.udev']);
 
 /** `linux.resources.devices`. */
-export function deviceRules(isPrivileged: boolean): readonly unknown[] {
+export function deviceRules(
+  isPrivileged: boolean,
+  given: readonly GivenDevice[] = [],
+): readonly unknown[] {
   if (isPrivileged) return [{ allow: true, access: 'rwm' }];
   // It may make any node, and then not open it.
   const makable = ['c', 'b'].map((type) => ({ allow: true, type, access: 'm' }));
@@ -43,7 +52,27 @@ export function deviceRules(isPrivileged: boolean): readonly unknown[] {
     ...(minor === undefined ? {} : { minor }),
     access: 'rwm',
   }));
-  return [{ allow: false, access: 'rwm' }, ...makable, ...openable];
+  const own = given.map(({ type, major, minor, isReadOnly }) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access: isReadOnly ? 'r' : 'rwm',
+  }));
+  return [{ allow: false, access: 'rwm' }, ...makable, ...openable, ...own];
+}
+
+/** Looks up devices of the host that a container is to have. Rejects when one is no device. */
+export function givenDevices(devices: readonly Device[] = []): Promise<readonly GivenDevice[]> {
+  return Promise.all(
+    devices.map(async ({ source, destination, isReadOnly }) => {
+      const info = await stat(source);
+      if (!info.isCharacterDevice() && !info.isBlockDevice()) {
+        throw new EngineError('StartFailed', `${source} is no device`);
+      }
+      return { ...deviceOf(info), path: destination, isReadOnly };
+    }),
+  );
 }
 
 /** All device nodes of the host's /dev, for privileged containers. */
@@ -59,9 +88,11 @@ export async function hostDevices(directory = '/dev'): Promise<readonly HostDevi
 }
 
 async function describe(path: string): Promise<HostDevice> {
-  const info = await lstat(path);
+  return { path, ...deviceOf(await lstat(path)) };
+}
+
+function deviceOf(info: Stats): Omit<HostDevice, 'path'> {
   return {
-    path,
     type: info.isCharacterDevice() ? 'c' : 'b',
     major: major(info.rdev),
     minor: minor(info.rdev),

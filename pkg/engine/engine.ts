@@ -9,6 +9,9 @@ import type { HostPort } from '../network/rules.ts';
 import type { ExecSession, Exit, Stdio } from '../runtime/runtime.ts';
 import type { ProcessUser } from './users.ts';
 
+/** Of the runtime, for whoever makes the volumes that containers mount. */
+export type { VolumeHost } from '../runtime/volume-host.ts';
+
 export type Labels = Readonly<Record<string, string>>;
 
 export interface SandboxConfig {
@@ -50,6 +53,13 @@ export interface Mount {
   /** 'bind' (default) or 'tmpfs' (source ignored). */
   readonly type?: 'bind' | 'tmpfs';
   readonly options?: readonly string[];
+}
+
+/** A device node of the host that the container has, too. */
+export interface Device {
+  readonly source: string;
+  readonly destination: string;
+  readonly isReadOnly: boolean;
 }
 
 export interface Resources {
@@ -104,6 +114,7 @@ export interface ContainerConfig {
   readonly env: readonly string[];
   readonly workingDir?: string;
   readonly mounts: readonly Mount[];
+  readonly devices?: readonly Device[];
   readonly resources: Resources;
   readonly security: Security;
   /** Parent of the container's cgroup, e.g. '/mini/pod<uid>'. */

@@ -3,7 +3,7 @@
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CreateSpec } from '../runtime/runtime.ts';
-import { type HostDevice, hostDevices } from './devices.ts';
+import { givenDevices, type HostDevice, hostDevices } from './devices.ts';
 import { EngineError, type Mount, type SandboxConfig } from './engine.ts';
 import type { ContainerRecord } from './records.ts';
 import type { Joinable } from './sandboxes.ts';
@@ -59,7 +59,8 @@ async function makeUpper(upper: string, owner: number): Promise<void> {
 export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
   const { record, directory, sandbox, logLimits } = facts;
   const { config, layers } = record;
-  const devices: readonly HostDevice[] = config.security.isPrivileged ? await hostDevices() : [];
+  const given = await givenDevices(config.devices);
+  const all: readonly HostDevice[] = config.security.isPrivileged ? await hostDevices() : [];
   return {
     id: config.id,
     bundle: directory,
@@ -68,7 +69,8 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
       process: record.process,
       ...sandbox,
       pidNamespace: pidNamespace(facts),
-      devices,
+      devices: all.filter(({ path }) => !given.some((device) => device.path === path)),
+      given,
       mounts: [...givenMounts(directory, config.mounts), ...config.mounts],
       seccomp: await seccompOf(config.security),
     }),

@@ -3,7 +3,7 @@
 import type { OciSpec } from '../runtime/runtime.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { isCgroupV2 } from './cgroups.ts';
-import { deviceRules, type HostDevice } from './devices.ts';
+import { deviceRules, type GivenDevice, type HostDevice } from './devices.ts';
 import type { ContainerConfig, Mount, Resources } from './engine.ts';
 import { mappingOf } from './id-ranges.ts';
 import type { ProcessPlan } from './process.ts';
@@ -19,6 +19,8 @@ export interface SpecFacts {
   readonly pidNamespace: string;
   /** The host's devices, for a privileged container. */
   readonly devices: readonly HostDevice[];
+  /** Those that it was given by name. */
+  readonly given?: readonly GivenDevice[];
   readonly mounts: readonly Mount[];
   /** linux.seccomp; undefined = every system call is allowed. */
   readonly seccomp?: Readonly<Record<string, unknown>> | undefined;
@@ -43,7 +45,7 @@ const SHM_SIZE = '65536k';
 
 /** The whole config.json. */
 export function toSpec(facts: SpecFacts): OciSpec {
-  const { config } = facts;
+  const { config, given = [] } = facts;
   const { security } = config;
   const propagation = rootPropagation(facts.mounts);
   return {
@@ -54,11 +56,11 @@ export function toSpec(facts: SpecFacts): OciSpec {
     linux: {
       namespaces: toNamespaces(facts),
       ...idMappings(facts),
-      devices: facts.devices,
+      devices: [...facts.devices, ...given.map(({ isReadOnly: _, ...device }) => device)],
       cgroupsPath: `${config.cgroupParent}/${config.id}`,
       resources: {
         ...toResources(config.resources),
-        devices: deviceRules(security.isPrivileged === true),
+        devices: deviceRules(security.isPrivileged === true, given),
       },
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
       ...(facts.seccomp === undefined ? {} : { seccomp: facts.seccomp }),

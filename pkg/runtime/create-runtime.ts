@@ -5,13 +5,21 @@ import { pipeline } from 'node:stream/promises';
 import type { Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
 import { Daemon } from './daemon.ts';
-import { decodeList, decodePid, decodeSandbox, decodeState, decodeUsage } from './decode.ts';
+import {
+  decodeDevice,
+  decodeList,
+  decodePid,
+  decodeSandbox,
+  decodeState,
+  decodeUsage,
+} from './decode.ts';
 import { Exits } from './exits.ts';
 import { runNft } from './nft.ts';
 import type { ContainerState, Runtime } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
 import { toRuntimeError } from './runtime-error.ts';
 import { askShim, attachShim, execShim } from './shim-session.ts';
+import type { VolumeHost } from './volume-host.ts';
 
 export interface RuntimeOptions {
   /** Path of the `mini-runtime` executable. */
@@ -128,13 +136,7 @@ function shimCalls(runDir: string): Pick<Runtime, 'exec' | 'attach' | 'reopenLog
   };
 }
 
-type HostCalls =
-  | 'keepCgroup'
-  | 'unpack'
-  | 'removeTree'
-  | 'ensureBridge'
-  | 'deleteInterface'
-  | 'setRoutes';
+type HostCalls = 'keepCgroup' | 'unpack' | 'ensureBridge' | 'deleteInterface' | 'setRoutes';
 
 function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
   return {
@@ -154,9 +156,6 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
     async keepCgroup(cgroup) {
       await daemon.call({ verb: 'cgroup-keep', ...cgroup });
     },
-    async removeTree(path) {
-      await daemon.call({ verb: 'remove-tree', path });
-    },
     async ensureBridge(bridge) {
       await daemon.call({ verb: 'bridge-ensure', ...bridge });
     },
@@ -169,19 +168,7 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
   };
 }
 
-type VolumeCalls =
-  | 'mountMemory'
-  | 'mountHugePages'
-  | 'makeImage'
-  | 'mountImage'
-  | 'mountLayers'
-  | 'growImage'
-  | 'unmount'
-  | 'setQuota'
-  | 'usage'
-  | 'ownTree';
-
-function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
+function volumeCalls(daemon: Daemon): VolumeHost {
   return {
     async mountMemory(path, bytes = 0) {
       await daemon.call({ verb: 'volume-memory', path, bytes });
@@ -201,6 +188,15 @@ function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
     async growImage(image, path, bytes) {
       await daemon.call({ verb: 'volume-grow', image, path, bytes });
     },
+    async makeDisk(path, bytes) {
+      await daemon.call({ verb: 'disk-make', path, bytes });
+    },
+    async attachDisk(path) {
+      return decodeDevice(await daemon.call({ verb: 'disk-attach', path }));
+    },
+    async detachDisk(path) {
+      await daemon.call({ verb: 'disk-detach', path });
+    },
     async unmount(path) {
       await daemon.call({ verb: 'volume-unmount', path });
     },
@@ -209,6 +205,9 @@ function volumeCalls(daemon: Daemon): Pick<Runtime, VolumeCalls> {
     },
     async usage(path) {
       return decodeUsage(await daemon.call({ verb: 'tree-usage', path }));
+    },
+    async removeTree(path) {
+      await daemon.call({ verb: 'remove-tree', path });
     },
     async ownTree(path, group, { isReadOnly = false } = {}) {
       await daemon.call({ verb: 'tree-own', path, group, isReadOnly });

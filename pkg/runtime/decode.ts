@@ -1,7 +1,8 @@
 /** The helper's answers as the contract's types; the only place that trusts their shape. */
 
-import type { ContainerState, Exit, Sandbox, Usage } from './runtime.ts';
+import type { ContainerState, Exit, Sandbox } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
+import type { Usage } from './volume-host.ts';
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -54,4 +55,11 @@ export function decodeUsage(value: unknown): Usage {
   if (typeof bytes !== 'number' || typeof files !== 'number')
     throw new RuntimeError('EPROTO', 'usage lacks bytes or files');
   return { bytes, files };
+}
+
+/** Reads the path of a device. Throws RuntimeError on another shape. */
+export function decodeDevice(value: unknown): string {
+  const { device } = object(value, 'device');
+  if (typeof device !== 'string') throw new RuntimeError('EPROTO', 'answer lacks device');
+  return device;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { VolumeHost } from './volume-host.ts';
 
 /** The OCI runtime specification's config.json (1.2), as far as the engine writes it. */
 export interface OciSpec {
@@ -166,12 +167,6 @@ export interface ExecSession extends Stdio {
   readonly exited: Promise<Exit>;
 }
 
-/** Room taken on a disk. */
-export interface Usage {
-  readonly bytes: number;
-  readonly files: number;
-}
-
 /** A helper call failed. `code` is an errno name ('ENOENT') or 'EHELPER'; the message says what was tried. */
 export class RuntimeError extends Error {
   readonly code: string;
@@ -181,7 +176,7 @@ export class RuntimeError extends Error {
   }
 }
 
-export interface Runtime {
+export interface Runtime extends VolumeHost {
   /** Makes a cgroup or changes its limits. It stays when the last one below it goes; whoever made it removes it. */
   keepCgroup(cgroup: CgroupSpec): Promise<void>;
   createSandbox(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
@@ -219,8 +214,6 @@ export interface Runtime {
     options: { readonly directory: string; readonly source: NodeJS.ReadableStream },
     signal?: AbortSignal,
   ): Promise<void>;
-  /** Removes a tree, immutable and foreign-owned files included. Never leaves the tree it was given. */
-  removeTree(path: string): Promise<void>;
   /** Creates the bridge if it is missing and gives it this address; sets forwarding on. */
   ensureBridge(bridge: {
     readonly name: string;
@@ -240,27 +233,6 @@ export interface Runtime {
       readonly device: string;
     }[],
   ): Promise<void>;
-
-  /** Mounts an empty file system in memory of at most `bytes` (absent = half the host's). Done already = nothing. */
-  mountMemory(path: string, bytes?: number): Promise<void>;
-  /** A file system in huge pages of this size. */
-  mountHugePages(path: string, pageBytes: number): Promise<void>;
-  /** Makes a sparse file with an empty ext4. Rejects with ENOENT when the host has no mkfs.ext4. */
-  makeImage(path: string, bytes: number): Promise<void>;
-  /** Mounts such a file through a loop device that goes away with the mount. Done already = nothing. */
-  mountImage(image: string, path: string): Promise<void>;
-  /** Mounts directories over each other, the first on top; read-only, without programs. What is mounted already stays. */
-  mountLayers(path: string, layers: readonly string[]): Promise<void>;
-  /** Grows it, mounted at `path` or not. Rejects with EPERM when only the next mount can finish it. */
-  growImage(image: string, path: string, bytes: number): Promise<void>;
-  /** Succeeds when nothing is mounted there. */
-  unmount(path: string): Promise<void>;
-  /** Limits a directory by a project quota. Rejects with EOPNOTSUPP when its file system has none. */
-  setQuota(path: string, bytes: number): Promise<void>;
-  /** What lies at and below path, on its file system alone; a path that is not there uses nothing. */
-  usage(path: string): Promise<Usage>;
-  /** Lets a group read, and unless `isReadOnly` write, all that lies at and below path. */
-  ownTree(path: string, group: number, options?: { readonly isReadOnly?: boolean }): Promise<void>;
 
   /** Calls `listener` once for each container exit (never an exec's), those that happened while nobody listened first. */
   onExit(listener: (exit: Exit) => void): () => void;

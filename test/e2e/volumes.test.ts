@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
-import { attachedFiles } from '../harness/leaks.ts';
+import { attachedFiles, devicesOf } from '../harness/leaks.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -71,6 +71,27 @@ async function ready(cluster: Cluster, ...names: readonly string[]): Promise<voi
     throw new Error(`${stderr}\n${await cluster.kubectl('describe', ...pods)}\n${cluster.logs()}`);
 }
 
+/** A volume of an administrator for the claim of the same name. */
+function localVolume(name: string, source: object, node = 'one') {
+  const matchExpressions = [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }];
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: '',
+      claimRef: { namespace: 'default', name },
+      nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions }] } },
+      ...source,
+    },
+  };
+}
+
+const asking = (storage: string) =>
+  JSON.stringify({ spec: { resources: { requests: { storage } } } });
+
 const inside = (cluster: Cluster, name: string, script: string) =>
   cluster.kubectl('exec', name, '--', 'sh', '-c', script);
 
@@ -82,6 +103,16 @@ function told(cluster: Cluster, object: string, pattern: RegExp) {
     throw new Error(text);
   });
 }
+
+/** A pod whose container has the claim's volume as a device. */
+const mapping = (name: string, claim: object, spec: object = {}) => {
+  const made = pod(name, { persistentVolumeClaim: claim }, spec);
+  const containers = made.spec.containers.map(({ volumeMounts: _, ...container }) => ({
+    ...container,
+    volumeDevices: [{ name: 'v', devicePath: '/dev/xvda' }],
+  }));
+  return { ...made, spec: { ...made.spec, containers } };
+};
 
 suite('e2e/volumes', ({ test }) => {
   const shared = new SharedCluster(() => clusterOf(2));
@@ -161,20 +192,14 @@ suite('e2e/volumes', ({ test }) => {
       const two = cluster.hosts[1];
       if (!two) throw new Error('no second host');
       // Larger while a pod uses it.
-      await cluster.kubectl(
-        'patch',
-        'pvc',
-        'data',
-        '-p',
-        '{"spec":{"resources":{"requests":{"storage":"64Mi"}}}}',
-      );
+      await cluster.kubectl('patch', 'pvc', 'data', '-p', asking('64Mi'));
       await cluster.refused(
         /field can not be less than status.capacity/,
         'patch',
         'pvc',
         'data',
         '-p',
-        '{"spec":{"resources":{"requests":{"storage":"8Mi"}}}}',
+        asking('8Mi'),
       );
       const volume = await read(cluster, 'pvc/data', '.spec.volumeName');
       await becomes(cluster, `pv/${volume}`, '.spec.capacity.storage', '64Mi');
@@ -233,42 +258,18 @@ suite('e2e/volumes', ({ test }) => {
         '-c',
         'mkdir -p /var/lib/mini/disk/sub && echo there > /var/lib/mini/disk/file',
       ]);
-      const affinity = {
-        required: {
-          nodeSelectorTerms: [
-            {
-              matchExpressions: [
-                { key: 'kubernetes.io/hostname', operator: 'In', values: ['one'] },
-              ],
-            },
-          ],
-        },
-      };
-      const made = (name: string, source: object) => ({
-        apiVersion: 'v1',
-        kind: 'PersistentVolume',
-        metadata: { name },
-        spec: {
-          capacity: { storage: '1Gi' },
-          accessModes: ['ReadWriteOnce'],
-          storageClassName: '',
-          claimRef: { namespace: 'default', name },
-          nodeAffinity: affinity,
-          ...source,
-        },
-      });
       const named = (name: string) => claim(name, '1Gi', { storageClassName: '' });
       await cluster.apply(
-        made('disk', { local: { path: '/var/lib/mini/disk' } }),
-        made('gone', { local: { path: '/var/lib/mini/none' } }),
-        made('csi', { csi: { driver: 'csi.example.org', volumeHandle: 'x' } }),
-        made('nfs', { nfs: { server: '192.0.2.1', path: '/' } }),
+        localVolume('disk', { local: { path: '/var/lib/mini/disk' } }),
+        localVolume('gone', { local: { path: '/var/lib/mini/none' } }),
+        localVolume('csi', { csi: { driver: 'csi.example.org', volumeHandle: 'x' } }),
+        localVolume('nfs', { nfs: { server: '192.0.2.1', path: '/' } }),
         ...['disk', 'gone', 'csi', 'nfs'].map(named),
         using('writer', 'disk'),
         pod('reader', { persistentVolumeClaim: { claimName: 'disk', readOnly: true } }),
         ...['gone', 'csi', 'nfs'].map((name) => using(`of-${name}`, name)),
         pod('scratch', {
-          ephemeral: { volumeClaimTemplate: { spec: claim('', '16Mi').spec } },
+          ephemeral: { volumeClaimTemplate: { spec: claim('', '4Mi').spec } },
         }),
       );
       await ready(cluster, 'writer', 'reader', 'scratch');
@@ -309,13 +310,102 @@ suite('e2e/volumes', ({ test }) => {
   );
 
   test(
+    'block volumes are devices: with the data and size of the claim, read-only for whom they are, kept through a killed agent',
+    async () => {
+      const cluster = await shared.get();
+      const two = cluster.hosts[1];
+      if (!two) throw new Error('no second host');
+      const there = { nodeSelector: { 'kubernetes.io/hostname': 'two' } };
+      const block = { volumeMode: 'Block' };
+      await cluster.apply(
+        claim('raw', '1Mi', block),
+        mapping('writes', { claimName: 'raw' }, there),
+      );
+      await ready(cluster, 'writes');
+      const volume = await read(cluster, 'pvc/raw', '.spec.volumeName');
+      const device = () => devicesOf(volume);
+      assert.is(device().length, 1);
+      const size = (name: string) =>
+        inside(cluster, name, 'busybox blockdev --getsize64 /dev/xvda');
+      const put = (name: string, at: number) =>
+        inside(cluster, name, `echo data-${at} | dd of=/dev/xvda bs=1024 seek=${at} conv=fsync`);
+      const look = (name: string, at: number) =>
+        inside(cluster, name, `dd if=/dev/xvda bs=1024 skip=${at} count=1 | head -n 1`);
+      await put('writes', 3);
+      assert.is(await size('writes'), '1048576\n');
+      const over = await cluster.try([
+        'exec',
+        'writes',
+        '--',
+        'dd',
+        'if=/dev/zero',
+        'of=/dev/xvda',
+      ]);
+      assert.match(over.stderr, /No space left on device/);
+      await put('writes', 3);
+      // Of others, of the wrong kind, and a device that an administrator has.
+      const [path = ''] = device();
+      await cluster.apply(
+        mapping('reads', { claimName: 'raw', readOnly: true }, there),
+        using('mounts', 'raw', there),
+        claim('plain', '16Mi'),
+        mapping('maps', { claimName: 'plain' }, there),
+        localVolume('static', { local: { path }, volumeMode: 'Block' }, 'two'),
+        localVolume('folder', { local: { path: '/tmp' }, volumeMode: 'Block' }, 'two'),
+        claim('static', '1Gi', { ...block, storageClassName: '' }),
+        claim('folder', '1Gi', { ...block, storageClassName: '' }),
+        mapping('admin', { claimName: 'static' }),
+        mapping('lost', { claimName: 'folder' }),
+      );
+      await ready(cluster, 'reads', 'admin');
+      for (const name of ['reads', 'admin']) assert.is(await look(name, 3), 'data-3\n');
+      const refused = await cluster.try(['exec', 'reads', '--', 'sh', '-c', 'echo > /dev/xvda']);
+      assert.match(refused.stderr, /Operation not permitted/);
+      await told(
+        cluster,
+        'pod/mounts',
+        /FailedMount.*volume v has volumeMode Block, but is specified in volumeMounts/,
+      );
+      await told(
+        cluster,
+        'pod/maps',
+        /FailedMount.*volume v has volumeMode Filesystem, but is specified in volumeDevices/,
+      );
+      await told(cluster, 'pod/lost', /FailedMapVolume.*path "\/tmp" is no block device/);
+      // It grows under those that have it, and the next agent finds it.
+      await cluster.agents.get('two')?.kill('SIGKILL');
+      await cluster.kubectl('patch', 'pvc', 'raw', '-p', asking('3Mi'));
+      await cluster.join(two);
+      await becomes(cluster, 'pvc/raw', '.status.capacity.storage', '3Mi');
+      assert.is(await size('writes'), '3145728\n');
+      await put('writes', 2048);
+      assert.is(await look('reads', 2048), 'data-2048\n');
+      assert.equal(device(), [path]);
+      const users = ['writes', 'reads', 'mounts', 'maps', 'admin', 'lost'];
+      await cluster.kubectl('delete', 'pod', ...users);
+      await cluster.kubectl('delete', 'pvc', 'raw', 'plain');
+      await cluster.kubectl('wait', '--for=delete', `pv/${volume}`, '--timeout=60s');
+      assert.equal(device(), []);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'mini down takes every volume off the host',
     async () => {
       const cluster = await shared.get();
       const memory = { emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } };
       const here = { nodeSelector: { 'kubernetes.io/hostname': 'one' } };
-      await cluster.apply(claim('last'), using('disk', 'last', here), pod('memory', memory, here));
-      await ready(cluster, 'disk', 'memory');
+      await cluster.apply(
+        claim('last'),
+        claim('raw', '1Mi', { volumeMode: 'Block' }),
+        using('disk', 'last', here),
+        mapping('device', { claimName: 'raw' }, here),
+        pod('memory', memory, here),
+      );
+      await ready(cluster, 'disk', 'device', 'memory');
+      const volume = await read(cluster, 'pvc/raw', '.spec.volumeName');
+      assert.is(devicesOf(volume).length, 1);
       const full = await cluster.try([
         'exec',
         'memory',
@@ -333,6 +423,7 @@ suite('e2e/volumes', ({ test }) => {
         .split('\n')
         .filter((line) => /mini\/(storage|pods)|run\/mini/.test(line));
       assert.equal(left, []);
+      assert.equal(devicesOf(volume), []);
       assert.ok(existsSync(join(storage(cluster, 'one'), '.images')));
       await host.mini('down', '--remove-data');
       assert.is(existsSync(storage(cluster, 'one')), false);

@@ -26,11 +26,23 @@ export function machineNetwork(): string[] {
 
 /** Files behind the loop devices of this machine. */
 export function attachedFiles(): string[] {
+  return loopDevices().map(({ file }) => file);
+}
+
+/** Loop devices of files whose path contains this, e.g. '/dev/loop3'. */
+export function devicesOf(part: string): string[] {
+  return loopDevices()
+    .filter(({ file }) => file.includes(part))
+    .map(({ device }) => device);
+}
+
+function loopDevices(): { readonly device: string; readonly file: string }[] {
   return readdirSync('/sys/block')
     .filter((name) => name.startsWith('loop'))
     .flatMap((name) => {
       try {
-        return [readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim()];
+        const file = readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
+        return [{ device: `/dev/${name}`, file }];
       } catch {
         return []; // It has none.
       }

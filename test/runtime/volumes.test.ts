@@ -3,14 +3,18 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -106,6 +110,40 @@ suite('runtime volumes', ({ test, cleanup }) => {
     await runtime.mountImage(at('i'), at('m'));
     assert.ok(size() > 96 * MIB * (1 - OVERHEAD), `${size()}`);
     assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+  });
+
+  test('a disk keeps its one device until it is detached, and grows with it', async () => {
+    const { runtime, at } = await setUp();
+    await runtime.makeDisk(at('d'), MIB);
+    const device = await runtime.attachDisk(at('d'));
+    cleanup(() => runtime.detachDisk(at('d')));
+    const [same, again] = await Promise.all([
+      runtime.attachDisk(at('d')),
+      runtime.attachDisk(at('d')),
+    ]);
+    assert.equal([same, again], [device, device]);
+    const size = () => Number(execFileSync('blockdev', ['--getsize64', device]));
+    assert.is(size(), MIB);
+    const fd = openSync(device, 'r+');
+    writeSync(fd, 'kept', 0);
+    fsyncSync(fd);
+    await runtime.makeDisk(at('d'), 2 * MIB);
+    assert.is(size(), 2 * MIB);
+    await runtime.makeDisk(at('d'), MIB);
+    assert.is(statSync(at('d')).size, 2 * MIB);
+    closeSync(fd);
+    await runtime.detachDisk(at('d'));
+    await runtime.detachDisk(at('d'));
+    assert.equal(
+      attachedFiles().filter((file) => file === at('d')),
+      [],
+    );
+    assert.is(readFileSync(at('d'), 'utf8').slice(0, 4), 'kept');
+    // A file that was removed does not keep its device for ever.
+    await runtime.attachDisk(at('d'));
+    rmSync(at('d'));
+    await runtime.detachDisk(at('d'));
+    assert.match(String(await rejects(runtime.attachDisk(at('d')))), /open .*d: No such file/);
   });
 
   test('a directory gets a project quota only where the file system keeps them', async () => {

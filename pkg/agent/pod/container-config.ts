@@ -6,7 +6,7 @@ import type {
   PodSecurityContext,
   SecurityContext,
 } from '../../api/generated/types.ts';
-import type { ContainerConfig, Mount, Resources, Security } from '../../engine/engine.ts';
+import type { ContainerConfig, Device, Mount, Resources, Security } from '../../engine/engine.ts';
 import type { Image } from '../../image/image-store.ts';
 import { expand } from './expand.ts';
 import { containerLabels, podText } from './labels.ts';
@@ -24,6 +24,7 @@ export interface ConfigFacts {
   readonly image: Image;
   readonly env: ReadonlyMap<string, string>;
   readonly mounts: readonly Mount[];
+  readonly devices: readonly Device[];
   readonly resources: Resources;
   readonly oomScoreAdj: number;
   readonly cgroupParent: string;
@@ -46,6 +47,7 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
     env: [...env].map(([name, value]) => `${name}=${value}`),
     ...(container.workingDir ? { workingDir: container.workingDir } : {}),
     mounts: facts.mounts,
+    ...(facts.devices.length > 0 ? { devices: facts.devices } : {}),
     resources: facts.resources,
     security: securityOf(facts),
     cgroupParent: facts.cgroupParent,

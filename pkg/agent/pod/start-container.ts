@@ -11,6 +11,7 @@ import type { EventDetails } from '../events.ts';
 import type { NodeContext } from '../node-context.ts';
 import { logPath, messagePath, podDir } from '../paths.ts';
 import { isStatic } from '../static/annotations.ts';
+import { containerDevices } from '../volumes/devices.ts';
 import { containerMounts } from '../volumes/mounts.ts';
 import { containerConfig } from './container-config.ts';
 import { containerEnv } from './env.ts';
@@ -173,6 +174,7 @@ async function configOf(
     image,
     env: withHostname(env, pod, dns.clusterDomain),
     mounts,
+    devices: containerDevices({ pod, container, volumes }),
     resources: containerResources(pod, container),
     oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
     cgroupParent: cgroupParent(cgroupRoot, pod),

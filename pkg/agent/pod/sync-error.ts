@@ -6,7 +6,7 @@ import { VolumeError } from '../volumes/volumes.ts';
 
 export function tellSyncError({ events, log }: NodeContext, pod: Pod, error: unknown): void {
   if (error instanceof VolumeError) {
-    events.record(pod, { type: 'Warning', reason: 'FailedMount', message: error.message });
+    events.record(pod, { type: 'Warning', reason: error.reason, message: error.message });
     return;
   }
   const { namespace, name } = pod.metadata;

@@ -59,8 +59,9 @@ const POD: readonly Row<PodSpec>[] = [
 const CONTAINER: readonly Row<Container>[] = [
   {
     field: 'volumeDevices',
-    why: 'this node has no block volumes',
-    isUsed: ({ volumeDevices = [] }) => volumeDevices.length > 0,
+    why: 'in a user namespace (hostUsers: false) nobody may open a block volume',
+    isUsed: ({ volumeDevices = [] }, { hostUsers }) =>
+      hostUsers === false && volumeDevices.length > 0,
   },
   {
     field: 'resources.claims',

@@ -1,36 +1,60 @@
 /**
  * What one volume of mini's own provisioner is made of: a directory with a project quota where the file system keeps
- * them, else one on which a sparse file with an ext4 is mounted. Each step may be done again.
+ * them, else one on which a sparse file with an ext4 is mounted; a block volume is a sparse file with a loop device.
+ * Each step may be done again.
  */
 
-import { chmod, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { failedWith, type VolumeHost } from './volume-host.ts';
+import type { VolumeHost } from '../../engine/engine.ts';
+import { failedWith } from './errno.ts';
 
 /** Any user may use a volume until its pod's fsGroup says otherwise. */
 const OPEN_MODE = 0o777;
 const IMAGES = '.images';
+/** Disks consist of whole pages, so that no part of the last one is missing. */
+const PAGE_BYTES = 4096;
 
 export interface Backing {
-  /** Where its files are. */
+  /** Where its files are; of a block volume its file. */
   readonly path: string;
+  readonly isBlock: boolean;
   /** Of the sparse file, if it is one. */
   readonly image: string;
 }
 
 /** Throws when the path is not one directly below `directory`. */
-export function backingOf(directory: string, path: string): Backing {
+export function backingOf(directory: string, path: string, isBlock: boolean): Backing {
   const name = basename(path);
   if (dirname(path) !== directory || name.startsWith('.')) {
     throw new Error(
       `the volume lies in ${dirname(path)} and this node has its volumes in ${directory}: was --data-dir changed?`,
     );
   }
-  return { path, image: join(directory, IMAGES, `${name}.ext4`) };
+  return { path, isBlock, image: join(directory, IMAGES, `${name}.ext4`) };
 }
 
-/** Makes it, or mounts it again. */
+/** Makes it, or mounts it again; resolves to its directory, or to its device. */
 export async function mountBacking(
+  host: VolumeHost,
+  backing: Backing,
+  bytes: number,
+): Promise<string> {
+  const { path, isBlock } = backing;
+  if (!isBlock) {
+    await mountDirectory(host, backing, bytes);
+    return path;
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await host.makeDisk(path, pages(bytes));
+  return host.attachDisk(path);
+}
+
+function pages(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
+async function mountDirectory(
   host: VolumeHost,
   { path, image }: Backing,
   bytes: number,
@@ -77,9 +101,13 @@ async function makeImage(host: VolumeHost, image: string, bytes: number): Promis
 /** False when the kernel lets it grow only while it is not mounted; the file has grown, the next mount does the rest. */
 export async function growBacking(
   host: VolumeHost,
-  { path, image }: Backing,
+  { path, image, isBlock }: Backing,
   bytes: number,
 ): Promise<boolean> {
+  if (isBlock) {
+    if (await exists(path)) await host.makeDisk(path, pages(bytes));
+    return true;
+  }
   if (!(await exists(image))) {
     if (await exists(path)) await host.setQuota(path, bytes);
     return true;
@@ -93,8 +121,15 @@ export async function growBacking(
   }
 }
 
+/** Takes the mount, or the device, of what lies at this path away. */
+export async function unmountBacking(host: VolumeHost, path: string): Promise<void> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info?.isFile()) await host.detachDisk(path);
+  else await host.unmount(path);
+}
+
 export async function removeBacking(host: VolumeHost, { path, image }: Backing): Promise<void> {
-  await host.unmount(path);
+  await unmountBacking(host, path);
   await rm(image, { force: true });
   await host.removeTree(path);
 }

@@ -11,26 +11,18 @@ import type {
   Volume,
 } from '../../api/generated/types.ts';
 import type { ApiObject, Ref } from '../../api/meta.ts';
-import { claimNameOf, foreignClaim } from '../../api/volume-binding.ts';
+import { claimNameOf, foreignClaim, volumeSources } from '../../api/volume-binding.ts';
 import type { Client } from '../../client/client.ts';
+import { allContainers } from '../pod/records.ts';
 import { hostPath } from './host-path.ts';
 import { LocalPath, type LocalPathOptions, storageDirectory } from './local-path.ts';
 import { VolumeUsers } from './volume-users.ts';
 
-/** The fields of a volume's spec that are no source. */
-const NOT_SOURCES = [
-  'accessModes',
-  'capacity',
-  'claimRef',
-  'mountOptions',
-  'nodeAffinity',
-  'persistentVolumeReclaimPolicy',
-  'storageClassName',
-  'volumeAttributesClassName',
-  'volumeMode',
-];
+/** A block volume could not be made ready. */
+export class MapError extends Error {}
 
 export interface MountedClaim {
+  /** Of a directory, or of a device. */
   readonly path: string;
   /** Whether fsGroup applies: files of a hostPath belong to the host. */
   readonly isOwnable: boolean;
@@ -55,12 +47,19 @@ export class Claims {
     const name = claimNameOf(pod, volume);
     if (name === undefined) return undefined;
     const found = await this.#volumeOf(pod, { volume, name }, signal);
+    checkUse(pod, volume, found);
     const { uid } = pod.metadata;
     await this.#users.add(found.metadata.name, uid);
-    if (this.#localPath.isOwn(found)) {
-      return { path: await this.#localPath.mount(found), isOwnable: true };
+    const isBlock = found.spec?.volumeMode === 'Block';
+    try {
+      if (this.#localPath.isOwn(found)) {
+        return { path: await this.#localPath.mount(found), isOwnable: !isBlock };
+      }
+      return await (isBlock ? mapStatic : mountStatic)(found.metadata.name, found.spec ?? {});
+    } catch (error) {
+      if (!isBlock) throw error;
+      throw new MapError(error instanceof Error ? error.message : String(error), { cause: error });
     }
-    return mountStatic(found.metadata.name, found.spec ?? {});
   }
 
   /** The pod's containers are gone. */
@@ -131,10 +130,27 @@ export class Claims {
   }
 }
 
+/** Containers mount directories and map devices, not the other way round. */
+function checkUse(pod: Pod, { name }: Volume, { spec }: PersistentVolume): void {
+  const mode = spec?.volumeMode ?? 'Filesystem';
+  const wrong = mode === 'Block' ? 'volumeMounts' : 'volumeDevices';
+  const isUsedSo = allContainers(pod).some((container) =>
+    container[wrong]?.some((use) => use.name === name),
+  );
+  if (isUsedSo)
+    throw new Error(`volume ${name} has volumeMode ${mode}, but is specified in ${wrong}`);
+}
+
+async function mapStatic(_name: string, spec: PersistentVolumeSpec): Promise<MountedClaim> {
+  if (!spec.local) throw otherKind(spec, 'local block volumes');
+  const { path } = spec.local;
+  const stats = await stat(path).catch(() => undefined);
+  if (!stats) throw new Error(`path "${path}" does not exist`);
+  if (!stats.isBlockDevice()) throw new Error(`path "${path}" is no block device`);
+  return { path, isOwnable: false };
+}
+
 async function mountStatic(name: string, spec: PersistentVolumeSpec): Promise<MountedClaim> {
-  if (spec.volumeMode === 'Block') {
-    throw new Error(`volume ${name} has volumeMode Block, but is specified in volumeMounts`);
-  }
   if (spec.mountOptions?.length) {
     throw new Error(`volume ${name} has mountOptions: directories of this node take none`);
   }
@@ -148,13 +164,15 @@ async function mountStatic(name: string, spec: PersistentVolumeSpec): Promise<Mo
     }
     return { path, isOwnable: true };
   }
+  throw otherKind(spec, 'hostPath and local');
+}
+
+function otherKind(spec: PersistentVolumeSpec, known: string): Error {
   if (spec.csi) {
-    throw new Error(
+    return new Error(
       `driver name ${spec.csi.driver} not found in the list of registered CSI drivers`,
     );
   }
-  const kind = Object.keys(spec).find((key) => !NOT_SOURCES.includes(key)) ?? 'unknown';
-  throw new Error(
-    `volumes of kind ${kind} are not supported by this node: it has hostPath and local`,
-  );
+  const [kind = 'unknown'] = volumeSources(spec);
+  return new Error(`volumes of kind ${kind} are not supported by this node: it has ${known}`);
 }

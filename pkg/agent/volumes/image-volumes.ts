@@ -5,9 +5,9 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { VolumeHost } from '../../engine/engine.ts';
 import type { Image, ImageStore } from '../../image/image-store.ts';
 import { type Paths, podRunDir } from '../paths.ts';
-import type { VolumeHost } from './volume-host.ts';
 
 interface ImageVolumesOptions {
   readonly paths: Paths;

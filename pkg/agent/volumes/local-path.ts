@@ -11,13 +11,20 @@ import type { PersistentVolume } from '../../api/generated/types.ts';
 import { bytes } from '../../api/quantity.ts';
 import { LOCAL_PATH, PROVISIONED_BY, VOLUME_BYTES, VOLUME_NODE } from '../../api/volume-binding.ts';
 import type { Client } from '../../client/client.ts';
+import type { VolumeHost } from '../../engine/engine.ts';
 import { KeyedQueue } from '../../engine/keyed-queue.ts';
 import type { Logger } from '../../log/log.ts';
 import { Backoff } from '../../wait/backoff.ts';
 import type { Clock } from '../../wait/clock.ts';
 import { ObjectWatch } from '../object-watch.ts';
-import { type Backing, backingOf, growBacking, mountBacking, removeBacking } from './backing.ts';
-import type { VolumeHost } from './volume-host.ts';
+import {
+  type Backing,
+  backingOf,
+  growBacking,
+  mountBacking,
+  removeBacking,
+  unmountBacking,
+} from './backing.ts';
 import type { VolumeUsers } from './volume-users.ts';
 
 const RETRY = { firstMs: 1000, maxMs: 300_000, jitter: 0.2 };
@@ -66,7 +73,7 @@ export class LocalPath {
     return metadata.annotations?.[PROVISIONED_BY] === LOCAL_PATH && spec?.local !== undefined;
   }
 
-  /** Makes or mounts the volume; resolves to its path. The pod is one of its users by then. */
+  /** Makes or mounts the volume; resolves to the path of its directory or device. The pod is one of its users by then. */
   mount(volume: PersistentVolume): Promise<string> {
     const { name } = volume.metadata;
     return this.#queue.run(name, async () => {
@@ -75,9 +82,9 @@ export class LocalPath {
       const { host } = this.#options;
       // What has grown meanwhile and is not in use grows now.
       if (notedBytes(volume) < wanted) await growBacking(host, backing, wanted);
-      await mountBacking(host, backing, wanted);
+      const path = await mountBacking(host, backing, wanted);
       await this.#note(volume, wanted);
-      return backing.path;
+      return path;
     });
   }
 
@@ -88,7 +95,7 @@ export class LocalPath {
       if ((await users.of(name)).length > 0) return;
       // By its directory, as the list of volumes may not be here yet.
       const own = (await readdir(directory)).find((entry) => entry.startsWith(`${name}_`));
-      if (own !== undefined) await host.unmount(join(directory, own));
+      if (own !== undefined) await unmountBacking(host, join(directory, own));
       this.#settle(name);
     });
   }
@@ -103,7 +110,7 @@ export class LocalPath {
   #backing({ metadata, spec }: PersistentVolume): Backing {
     const path = spec?.local?.path;
     if (path === undefined) throw new Error(`volume ${metadata.name} has no path`);
-    return backingOf(this.#options.directory, path);
+    return backingOf(this.#options.directory, path, spec?.volumeMode === 'Block');
   }
 
   /** Brings what the node has in line with the volume, again after a failure. */

@@ -7,18 +7,18 @@ import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigMap, Pod, Secret, Volume } from '../../api/generated/types.ts';
 import { bytes } from '../../api/quantity.ts';
+import type { VolumeHost } from '../../engine/engine.ts';
 import type { ImageStore } from '../../image/image-store.ts';
 import { type Paths, podDir, podRunDir } from '../paths.ts';
 import type { FieldFacts } from '../pod/field-ref.ts';
 import { isHugePages, pageBytesOf } from '../pod/huge-pages.ts';
 import type { References } from '../references.ts';
 import { writePayload } from './atomic-writer.ts';
-import type { Claims } from './claims.ts';
+import { type Claims, MapError } from './claims.ts';
 import { hostPath } from './host-path.ts';
 import { ImageVolumes } from './image-volumes.ts';
 import { type PayloadSources, payloadOf } from './payload-of.ts';
 import type { Tokens } from './tokens.ts';
-import type { VolumeHost } from './volume-host.ts';
 
 interface VolumesOptions {
   readonly paths: Paths;
@@ -29,13 +29,17 @@ interface VolumesOptions {
   readonly images: Pick<ImageStore, 'retain'>;
 }
 
-/** A volume could not be made; the message is for the FailedMount event. */
+/** A volume could not be made; reason and message are for the event. */
 export class VolumeError extends Error {
   readonly volume: string;
+  readonly reason: 'FailedMount' | 'FailedMapVolume';
   constructor(volume: string, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    super(`MountVolume.SetUp failed for volume "${volume}" : ${why}`, { cause });
+    const isMap = cause instanceof MapError;
+    const step = isMap ? 'MapVolume.SetUpDevice' : 'MountVolume.SetUp';
+    super(`${step} failed for volume "${volume}" : ${why}`, { cause });
     this.volume = volume;
+    this.reason = isMap ? 'FailedMapVolume' : 'FailedMount';
   }
 }
 

@@ -5,7 +5,6 @@ import {
   each,
   invalidEach,
   invalidValue,
-  notFoundValue,
   notSupported,
   oneOf,
   required,
@@ -13,23 +12,16 @@ import {
   requiredOneOf,
   unique,
 } from '../field-errors.ts';
-import type {
-  Container,
-  ContainerPort,
-  EnvFromSource,
-  EnvVar,
-  VolumeMount,
-} from '../generated/types.ts';
+import type { Container, ContainerPort, EnvFromSource, EnvVar } from '../generated/types.ts';
 import { configKey, dnsLabel, dnsSubdomain, envName, portName, portNumber } from '../names.ts';
+import { deviceCauses, type MountContext, mountCauses } from './mount-validation.ts';
 import { lifecycleCauses, probeCauses } from './probe-validation.ts';
 import { resourceCauses } from './quantity-validation.ts';
 import { ruleCauses } from './restart-rule-validation.ts';
 import { validateSecurity } from './security-validation.ts';
 
 /** What a container's checks need to know of its pod. */
-export interface ContainerContext {
-  /** Names of the pod's volumes. */
-  readonly volumes: ReadonlySet<string>;
+export interface ContainerContext extends MountContext {
   readonly isHostNetwork: boolean;
   /** Its users are those of the host: not with hostUsers: false. */
   readonly hasHostUsers: boolean;
@@ -76,6 +68,7 @@ export function validateContainer(
     ...each(`${path}.env`, container.env, envCauses),
     ...each(`${path}.envFrom`, container.envFrom, envFromCauses),
     ...mountCauses(container.volumeMounts, `${path}.volumeMounts`, context),
+    ...deviceCauses(container, `${path}.volumeDevices`, context),
     ...probeCauses(container.livenessProbe, `${path}.livenessProbe`, 'liveness'),
     ...probeCauses(container.readinessProbe, `${path}.readinessProbe`, 'readiness'),
     ...probeCauses(container.startupProbe, `${path}.startupProbe`, 'startup'),
@@ -197,50 +190,5 @@ function envFromCauses({ prefix, configMapRef, secretRef }: EnvFromSource, path:
       : [invalidValue(path, '', 'must specify one of: `configMapRef` or `secretRef`')]),
     ...(configMapRef && !configMapRef.name ? [required(`${path}.configMapRef.name`)] : []),
     ...(secretRef && !secretRef.name ? [required(`${path}.secretRef.name`)] : []),
-  ];
-}
-
-function mountCauses(
-  mounts: readonly VolumeMount[] | undefined,
-  field: string,
-  { volumes }: ContainerContext,
-): Causes {
-  const paths = new Set<string>();
-  return each(field, mounts, (mount, path) => {
-    const { name, mountPath } = mount;
-    const isTaken = paths.has(mountPath);
-    paths.add(mountPath);
-    return [
-      ...(name ? [] : [required(`${path}.name`)]),
-      ...(name && !volumes.has(name) ? [notFoundValue(`${path}.name`, name)] : []),
-      ...(mountPath ? [] : [required(`${path}.mountPath`)]),
-      ...(mountPath && isTaken
-        ? [invalidValue(`${path}.mountPath`, mountPath, 'must be unique')]
-        : []),
-      ...subPathsCauses(mount, path),
-      ...oneOf(`${path}.mountPropagation`, mount.mountPropagation, [
-        'Bidirectional',
-        'HostToContainer',
-        'None',
-      ]),
-    ];
-  });
-}
-
-function subPathsCauses({ subPath, subPathExpr }: VolumeMount, path: string): Causes {
-  const both = 'subPathExpr and subPath are mutually exclusive';
-  return [
-    ...(subPath ? subPathCauses(`${path}.subPath`, subPath) : []),
-    ...(subPathExpr ? subPathCauses(`${path}.subPathExpr`, subPathExpr) : []),
-    ...(subPath && subPathExpr ? [invalidValue(`${path}.subPathExpr`, subPathExpr, both)] : []),
-  ];
-}
-
-function subPathCauses(path: string, value: string): Causes {
-  return [
-    ...(value.startsWith('/') ? [invalidValue(path, value, 'must be a relative path')] : []),
-    ...(value.split('/').includes('..')
-      ? [invalidValue(path, value, "must not contain '..'")]
-      : []),
   ];
 }

@@ -73,7 +73,7 @@ function uniqueNames(
 }
 
 function containerCauses(spec: PodSpec, field: string): Causes {
-  const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
+  const volumes = new Map((spec.volumes ?? []).map((volume) => [volume.name, volume]));
   const context: ContainerContext = {
     volumes,
     isHostNetwork: spec.hostNetwork ?? false,

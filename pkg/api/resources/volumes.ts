@@ -16,11 +16,11 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   PersistentVolumeClaimSpec,
-  PersistentVolumeSpec,
 } from '../generated/types.ts';
 import { dnsSubdomain } from '../names.ts';
 import { compareQuantities } from '../quantity.ts';
 import type { Column, Resource } from '../resource.ts';
+import { volumeSources } from '../volume-binding.ts';
 import { AGE, NAME, text, UNSET, wide } from './columns.ts';
 import { quantityDefaults } from './pod-defaults.ts';
 import { quantityCauses } from './quantity-validation.ts';
@@ -29,18 +29,6 @@ import { claimDefaults } from './volume-claim-defaults.ts';
 
 const MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
 const VOLUME_MODES = ['Block', 'Filesystem'];
-/** The fields of a volume's spec that are no source. */
-const NOT_SOURCES = [
-  'accessModes',
-  'capacity',
-  'claimRef',
-  'mountOptions',
-  'nodeAffinity',
-  'persistentVolumeReclaimPolicy',
-  'storageClassName',
-  'volumeAttributesClassName',
-  'volumeMode',
-];
 const SHORT: Readonly<Record<string, string>> = {
   ReadWriteOnce: 'RWO',
   ReadOnlyMany: 'ROX',
@@ -80,12 +68,8 @@ const VOLUME_COLUMNS: readonly Column<PersistentVolume>[] = [
   wide(text('VolumeMode', ({ spec }) => spec.volumeMode ?? UNSET)),
 ];
 
-function sourcesOf(spec: PersistentVolumeSpec): readonly string[] {
-  return Object.keys(spec).filter((key) => !NOT_SOURCES.includes(key));
-}
-
 function validateVolume({ spec }: PersistentVolume): Causes {
-  const sources = sourcesOf(spec);
+  const sources = volumeSources(spec);
   return [
     ...accessModeCauses(spec.accessModes),
     ...(spec.capacity?.['storage'] ? [] : [required('spec.capacity')]),
@@ -123,11 +107,12 @@ function classNameCauses(name: string | undefined): Causes {
 }
 
 function validateVolumeUpdate({ spec }: PersistentVolume, { spec: old }: PersistentVolume): Causes {
-  const isSourceKept = [...new Set([...sourcesOf(spec), ...sourcesOf(old)])].every((source) =>
-    isSame(
-      Object.entries(spec).find(([key]) => key === source),
-      Object.entries(old).find(([key]) => key === source),
-    ),
+  const isSourceKept = [...new Set([...volumeSources(spec), ...volumeSources(old)])].every(
+    (source) =>
+      isSame(
+        Object.entries(spec).find(([key]) => key === source),
+        Object.entries(old).find(([key]) => key === source),
+      ),
   );
   return [
     ...(isSourceKept
@@ -229,12 +214,17 @@ function validateClaimUpdate(claim: PersistentVolumeClaim, old: PersistentVolume
   ];
 }
 
-function sizeCauses({ spec }: PersistentVolumeClaim, { status }: PersistentVolumeClaim): Causes {
-  const asked = spec.resources?.requests?.['storage'];
-  const held = status?.capacity?.['storage'];
-  if (asked === undefined || held === undefined || compareQuantities(asked, held) >= 0) return [];
+/** It may ask for less again only as long as the volume has not grown so far. */
+function sizeCauses(now: PersistentVolumeClaim, old: PersistentVolumeClaim): Causes {
+  const asked = requestOf(now);
+  if (compareQuantities(asked, requestOf(old)) >= 0) return [];
+  if (compareQuantities(asked, old.status?.capacity?.['storage'] ?? '0') > 0) return [];
   const why = 'field can not be less than status.capacity';
   return [forbiddenField('spec.resources.requests.storage', why)];
+}
+
+function requestOf({ spec }: PersistentVolumeClaim): string {
+  return spec.resources?.requests?.['storage'] ?? '0';
 }
 
 export const persistentvolumeclaims: Resource<PersistentVolumeClaim> = {

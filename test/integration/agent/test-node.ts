@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { type Agent, type AgentOptions, startAgent } from '../../../pkg/agent/agent.ts';
-import type { VolumeHost } from '../../../pkg/agent/volumes/volume-host.ts';
 import type { Container, Event, Node, Pod, PodSpec } from '../../../pkg/api/generated/types.ts';
 import type { Client } from '../../../pkg/client/client.ts';
 import { createClient } from '../../../pkg/client/create-client.ts';
 import { directTransport } from '../../../pkg/client/direct-transport.ts';
-import type { Engine } from '../../../pkg/engine/engine.ts';
+import type { Engine, VolumeHost } from '../../../pkg/engine/engine.ts';
 import { createLogger, silent } from '../../../pkg/log/log.ts';
 import { sleep, systemClock } from '../../../pkg/wait/clock.ts';
 import { admin, startApiServer } from '../../harness/api-server.ts';
@@ -54,6 +53,10 @@ const NO_MOUNTS: VolumeHost = {
   mountLayers: () => Promise.reject(new Error('this node mounts no layers')),
   mountImage: () => Promise.reject(new Error('this node mounts no images')),
   growImage: () => Promise.reject(new Error('this node grows no images')),
+  makeDisk: () => Promise.reject(new Error('this node makes no disks')),
+  attachDisk: () => Promise.reject(new Error('this node attaches no disks')),
+  detachDisk: nothing,
+  usage: () => Promise.resolve({ bytes: 0, files: 0 }),
   setQuota: () => Promise.reject(new Error('this node has no quotas')),
 };
 

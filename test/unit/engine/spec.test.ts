@@ -222,6 +222,24 @@ suite('container specification', ({ test }) => {
     assert.is(specOf({ security: { mayGainPrivileges: false } }).process['noNewPrivileges'], true);
   });
 
+  test('a device that is given may be read, and written only when it is not read-only', () => {
+    const device = { type: 'b', major: 7, minor: 3, fileMode: 0o660, uid: 0, gid: 6 } as const;
+    const given = [
+      { ...device, path: '/dev/xvda', isReadOnly: false },
+      { ...device, path: '/dev/xvdb', minor: 4, isReadOnly: true },
+    ];
+    const { linux } = specOf({}, [], { given });
+    assert.equal(linux['devices'], [
+      { ...device, path: '/dev/xvda' },
+      { ...device, path: '/dev/xvdb', minor: 4 },
+    ]);
+    const { devices } = linux['resources'] as { devices: unknown[] };
+    assert.equal(devices.slice(-2), [
+      { allow: true, type: 'b', major: 7, minor: 3, access: 'rwm' },
+      { allow: true, type: 'b', major: 7, minor: 4, access: 'r' },
+    ]);
+  });
+
   test('own mounts win over the default ones and carry propagation', () => {
     const { linux, mounts } = specOf({}, [
       { source: '/a', destination: '/dev/shm', isReadOnly: true, propagation: 'rslave' },

@@ -337,6 +337,35 @@ const WRONG: readonly [object, object, readonly string[]][] = [
     ['spec.containers[0].volumeMounts[0].name: Not found: "v"'],
   ],
   [
+    {
+      volumes: [
+        { name: 'c', persistentVolumeClaim: { claimName: 'c' } },
+        { name: 'e', emptyDir: {} },
+      ],
+    },
+    {
+      volumeMounts: [{ name: 'c', mountPath: '/dev/c' }],
+      volumeDevices: [
+        { name: 'c', devicePath: '/dev/c' },
+        { name: 'e', devicePath: '/dev/../e' },
+        { name: 'none', devicePath: '' },
+        { name: 'none', devicePath: '/dev/c' },
+      ],
+    },
+    [
+      'spec.containers[0].volumeDevices[0].name: Invalid value: "c": must not already exist in volumeMounts',
+      'spec.containers[0].volumeDevices[0].devicePath: Invalid value: "/dev/c": must not already exist as a path in volumeMounts',
+      'spec.containers[0].volumeDevices[1].name: Invalid value: "e": can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode',
+      'spec.containers[0].volumeDevices[1].devicePath: Invalid value: "/dev/../e": can not contain backsteps (\'..\')',
+      'spec.containers[0].volumeDevices[2].name: Not found: "none"',
+      'spec.containers[0].volumeDevices[2].devicePath: Required value',
+      'spec.containers[0].volumeDevices[3].name: Invalid value: "none": must be unique',
+      'spec.containers[0].volumeDevices[3].name: Not found: "none"',
+      'spec.containers[0].volumeDevices[3].devicePath: Invalid value: "/dev/c": must be unique',
+      'spec.containers[0].volumeDevices[3].devicePath: Invalid value: "/dev/c": must not already exist as a path in volumeMounts',
+    ],
+  ],
+  [
     {},
     { resources: { limits: { cpu: '1' }, requests: { cpu: '2' } } },
     [
