@@ -2,7 +2,6 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { type Agent, startAgent } from '../pkg/agent/agent.ts';
 import { serveImages } from '../pkg/agent/image-api.ts';
 import { joinCluster, type NodeCredentials, prepareJoin } from '../pkg/agent/join.ts';
@@ -24,6 +23,7 @@ import { type Assets, findAssets, VERSION } from './assets.ts';
 import { nodeFindings, requireHost } from './checks/host.ts';
 import { type Flags, UsageError, UserError } from './command.ts';
 import { importHello } from './hello-image.ts';
+import { saveMemory } from './memory-mode.ts';
 import { defaultNodeName } from './node-defaults.ts';
 import { manifestPath, readNodeSettings, readToken, shutdownGroups } from './node-settings.ts';
 import { claim } from './pid-file.ts';
@@ -41,13 +41,13 @@ export async function runAgent(flags: Flags): Promise<number> {
     throw new UserError('mini agent runs containers and must be started as root');
   if (flags.list('server').length === 0)
     throw new UsageError('A server to join is needed: --server https://<address>:6443');
-  setFlagsFromString('--memory-saver-mode');
   const log = createLogger(flags.text('log-level') as Level);
   const stopping = shutdownSignal();
   const dataDir = flags.text('data-dir');
   const runDir = flags.text('run-dir');
   const release = claim('agent', { '--data-dir': dataDir, '--run-dir': runDir });
   const assets = findAssets();
+  const endSaving = saveMemory();
   try {
     const degraded = requireHost(nodeFindings({ dataDir, runDir }), log);
     // The helper is forked off while this process is small.
@@ -63,6 +63,7 @@ export async function runAgent(flags: Flags): Promise<number> {
       await runtime.close();
     }
   } finally {
+    endSaving();
     release();
   }
   return 0;

@@ -2,7 +2,6 @@
 
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { keepPki } from '../pkg/apiserver/upkeep.ts';
 import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
 import { writePrivateFile } from '../pkg/pki/file.ts';
@@ -20,6 +19,7 @@ import {
   openStore,
   startControlPlane,
 } from './control-plane.ts';
+import { saveMemory } from './memory-mode.ts';
 import { readToken, shutdownGroups } from './node-settings.ts';
 import { claim } from './pid-file.ts';
 import { readSettings, type Settings } from './server-settings.ts';
@@ -28,8 +28,6 @@ import { superviseAgent } from './supervise-agent.ts';
 
 /** Runs until a signal ends it; resolves to the exit code. */
 export async function runServer(flags: Flags): Promise<number> {
-  // Frees memory that a burst left behind; measured to halve what stays resident.
-  setFlagsFromString('--memory-saver-mode');
   const log = createLogger(flags.text('log-level') as Level);
   const settings = readSettings(flags);
   const stopping = shutdownSignal();
@@ -37,6 +35,7 @@ export async function runServer(flags: Flags): Promise<number> {
   requireHost(serverFindings(settings), log);
   const release = claim('server', { '--data-dir': dataDir, '--run-dir': runDir });
   const assets = findAssets();
+  const endSaving = saveMemory();
   const failed = new AbortController();
   const signal = AbortSignal.any([stopping.signal, failed.signal]);
   const answering = Promise.withResolvers<string>();
@@ -64,6 +63,7 @@ export async function runServer(flags: Flags): Promise<number> {
     await agent?.stopped;
     throw error;
   } finally {
+    endSaving();
     release();
   }
   log.info('Server stopped');

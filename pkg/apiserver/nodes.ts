@@ -88,7 +88,7 @@ export class NodeSessions implements NodeConnector {
       refuse(socket, 503, `${MAX_NODES} nodes are connected, which is the limit`);
     } else {
       this.#server.handleUpgrade(request, socket, head, (webSocket) =>
-        this.#accept(nodeName, user, webSocket),
+        this.#accept({ nodeName, user, webSocket, connection: socket }),
       );
     }
   }
@@ -101,9 +101,15 @@ export class NodeSessions implements NodeConnector {
     this.#server.close();
   }
 
-  #accept(nodeName: string, user: User, webSocket: WebSocket): void {
+  #accept(accepted: {
+    readonly nodeName: string;
+    readonly user: User;
+    readonly webSocket: WebSocket;
+    readonly connection: Duplex;
+  }): void {
     const { log, serveStream, onChange } = this.#options;
-    const session = acceptSession(webSocket);
+    const { nodeName, user, webSocket, connection } = accepted;
+    const session = acceptSession(webSocket, { connection });
     session.onStream = (header, stream) => {
       if (header.kind === 'api') serveStream(stream, user);
       else stream.destroy(new Error('a node opens only streams to the API'));

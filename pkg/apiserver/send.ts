@@ -72,6 +72,8 @@ async function sendBytes(exchange: Exchange, response: Kind<'bytes'>): Promise<v
     /\bgzip\b/.test(accepts) &&
     headers['content-encoding'] === undefined;
   const body = isGzipped ? await gzipped(response.body, { level: GZIP_LEVEL }) : response.body;
+  // Head and body go out in one write.
+  exchange.out.cork();
   exchange.head(status, {
     'cache-control': 'no-cache, private',
     ...headers,

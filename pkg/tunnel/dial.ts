@@ -168,6 +168,7 @@ async function connect(options: DialTunnelOptions, server: string): Promise<WebS
   const opened = handshake(webSocket, signal);
   const session = new WebSocketSession(webSocket, {
     isDialer: true,
+    connection: socket,
     ...(clock ? { clock } : {}),
     ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
     ...(options.peerDeadlineMs === undefined ? {} : { peerDeadlineMs: options.peerDeadlineMs }),

@@ -128,6 +128,14 @@ export class TunnelStream extends Duplex {
     this.#pump();
   }
 
+  /** What HTTP writes at once (head, body, chunk lengths) is one frame. */
+  override _writev(
+    writes: readonly { readonly chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this._write(Buffer.concat(writes.map(({ chunk }) => chunk)), 'binary', done);
+  }
+
   override _final(done: (error?: Error | null) => void): void {
     this.#hasSentEnd = true;
     if (!this.#peerGone) this.#wire.sendEnd();

@@ -35,6 +35,8 @@ const CLOSE_DEADLINE_MS = 1_000;
 export interface SessionOptions {
   /** The end that dialled numbers its streams odd, the other even. */
   readonly isDialer: boolean;
+  /** The connection under the WebSocket; what one turn of the event loop sends goes out in one write. */
+  readonly connection?: Duplex;
   readonly clock?: Clock;
   readonly pingIntervalMs?: number;
   readonly peerDeadlineMs?: number;
@@ -46,6 +48,7 @@ export class WebSocketSession implements Session {
   readonly closed: Promise<Error | undefined>;
 
   readonly #socket: WebSocket;
+  readonly #connection: Duplex | undefined;
   readonly #clock: Clock;
   readonly #pingIntervalMs: number;
   readonly #peerDeadlineMs: number;
@@ -57,10 +60,12 @@ export class WebSocketSession implements Session {
   #cancelPing: (() => void) | undefined;
   #cancelClose: (() => void) | undefined;
   #isClosed = false;
+  #isGathering = false;
   #settle: (reason: Error | undefined) => void = () => undefined;
 
   constructor(socket: WebSocket, options: SessionOptions) {
     this.#socket = socket;
+    this.#connection = options.connection;
     this.#clock = options.clock ?? systemClock;
     this.#pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
     this.#peerDeadlineMs = options.peerDeadlineMs ?? PEER_DEADLINE_MS;
@@ -105,7 +110,10 @@ export class WebSocketSession implements Session {
   #add(id: number): TunnelStream {
     const stream = new TunnelStream({
       clock: this.#clock,
-      sendData: (chunk, done) => this.#socket.send(encodeFrame(FRAME.data, id, chunk), done),
+      sendData: (chunk, done) => {
+        this.#gather();
+        this.#socket.send(encodeFrame(FRAME.data, id, chunk), done);
+      },
       sendWindow: (credit) => this.#transmit(encodeWindow(id, credit)),
       sendEnd: () => this.#send(FRAME.end, id),
       sendReset: (reason) => this.#send(FRAME.reset, id, encodeReason(reason)),
@@ -124,7 +132,20 @@ export class WebSocketSession implements Session {
   #transmit(frame: Buffer): void {
     // A frame that cannot be sent needs no handling here: the socket's close event ends every stream.
     if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#gather();
     this.#socket.send(frame, () => undefined);
+  }
+
+  /** Holds frames back until the end of this turn of the event loop. */
+  #gather(): void {
+    if (this.#isGathering || this.#connection === undefined) return;
+    const connection = this.#connection;
+    this.#isGathering = true;
+    connection.cork();
+    setImmediate(() => {
+      this.#isGathering = false;
+      connection.uncork();
+    });
   }
 
   #receive(data: RawData, isBinary: boolean): void {

@@ -4,14 +4,20 @@
  * with CPU profiles taken, and prints what they say.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
 import { request } from 'node:https';
-import type { Deployment, Node, Pod } from '../../pkg/api/generated/types.ts';
+import type { Pod } from '../../pkg/api/generated/types.ts';
 import type { Client } from '../../pkg/client/client.ts';
-import { createClient } from '../../pkg/client/create-client.ts';
-import { httpTransport } from '../../pkg/client/http-transport.ts';
-import { loadKubeconfig } from '../../pkg/client/kubeconfig.ts';
+import {
+  connect,
+  deploy,
+  IMAGE,
+  nodeReady,
+  PROFILE_DIR,
+  scaleTo,
+  startServer,
+  withServer,
+} from './cluster.ts';
 import {
   cpuSeconds,
   isRunning,
@@ -19,23 +25,17 @@ import {
   memoryPerPod,
   noPods,
   pause,
-  podsRun,
   processes,
   pssMb,
   until,
 } from './measuring.ts';
-import { summarizeProfile } from './profile.ts';
 import { print } from './report.ts';
 
-const KUBECONFIG = '/etc/mini/kubeconfig.yaml';
-const IMAGE = 'mini/hello';
 const SETTLE_MS = 10_000;
 const IDLE_MS = Number(process.env['BENCH_IDLE_MS'] ?? 60_000);
 const LATENCY_PODS = 50;
 const SCALE = 100;
-const PROFILE_DIR = process.env['BENCH_PROFILE'];
-
-const [program = '', ...before] = process.argv.slice(2);
+const SCALED = 'scale';
 
 function answers(): Promise<boolean> {
   return new Promise((resolve) => {
@@ -49,10 +49,6 @@ function answers(): Promise<boolean> {
     sent.on('error', () => resolve(false)).end();
   });
 }
-
-const isNodeReady = (node: Node) =>
-  node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ??
-  false;
 
 function podNamed(name: string) {
   return {
@@ -96,21 +92,12 @@ function startMarks(log: string): string {
 async function coldStart(): Promise<{ server: ChildProcess; client: Client }> {
   const start = performance.now();
   const since = () => performance.now() - start;
-  const options = PROFILE_DIR ? `--cpu-prof --cpu-prof-dir=${PROFILE_DIR}` : undefined;
-  const server = spawn(program, [...before, 'server'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...(options ? { NODE_OPTIONS: options } : {}) },
-  });
-  let log = '';
-  server.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    log += chunk;
-  });
+  const { server, log } = startServer();
   await until('the API', answers);
   const apiMs = since();
-  await until('the kubeconfig', () => Promise.resolve(existsSync(KUBECONFIG)));
-  const client = createClient(httpTransport(loadKubeconfig({ paths: [KUBECONFIG] }).transport));
+  const client = await connect();
   await until('the first pod to be accepted', () => client.create<Pod>('pods', podNamed('first')));
-  await until('the node', async () => (await client.list<Node>('nodes')).items.some(isNodeReady));
+  await nodeReady(client);
   const readyMs = since();
   await until('the first pod', async () =>
     isRunning(await client.get<Pod>('pods', { namespace: 'default', name: 'first' })),
@@ -122,7 +109,7 @@ async function coldStart(): Promise<{ server: ChildProcess; client: Client }> {
       value: apiMs,
       unit: 'ms',
       atMost: 1000,
-      note: startMarks(log),
+      note: startMarks(log()),
     });
     print({ name: 'cold start: node Ready', value: readyMs, unit: 'ms', atMost: 2000 });
     print({ name: 'cold start: first pod Running', value: runningMs, unit: 'ms', atMost: 3000 });
@@ -165,29 +152,11 @@ async function podLatency(client: Client): Promise<void> {
 }
 
 async function scaleUp(client: Client): Promise<void> {
-  const labels = { app: 'scale' };
-  const deployment = {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: 'scale', namespace: 'default' },
-    spec: {
-      replicas: 0,
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: { containers: [{ name: 'main', image: IMAGE }], terminationGracePeriodSeconds: 1 },
-      },
-    },
-  } as const;
-  await client.create<Deployment>('deployments', deployment);
+  await deploy(client, SCALED);
   const earlier = memory();
   const { server, agent } = processes();
   const cpuEarlier = cpuSeconds(server) + cpuSeconds(agent);
-  const ref = { namespace: 'default', name: 'scale' };
-  const start = performance.now();
-  await client.patch('deployments', ref, { spec: { replicas: SCALE } }, { type: 'merge' });
-  await podsRun(client, SCALE);
-  const seconds = (performance.now() - start) / 1000;
+  const seconds = await scaleTo(client, SCALED, SCALE);
   const cpu = ((cpuSeconds(server) + cpuSeconds(agent) - cpuEarlier) * 1000) / SCALE;
   const note = `${cpu.toFixed(0)} ms of CPU of server and agent for each pod`;
   print({ name: `scale 0 to ${SCALE} Running`, value: seconds, unit: 's', atMost: 10, note });
@@ -208,23 +177,13 @@ async function scaleUp(client: Client): Promise<void> {
     atMost: 1.5,
     note: `docker takes 3.9; KB: ${text}`,
   });
-  const stop = performance.now();
-  await client.patch('deployments', ref, { spec: { replicas: 0 } }, { type: 'merge' });
-  await noPods(client);
-  print({ name: `scale ${SCALE} to 0`, value: (performance.now() - stop) / 1000, unit: 's' });
+  const stopped = await scaleTo(client, SCALED, 0);
+  print({ name: `scale ${SCALE} to 0`, value: stopped, unit: 's' });
 }
 
 const { server, client } = await coldStart();
-const pids = processes();
-try {
+await withServer(server, async () => {
   if (!PROFILE_DIR) await idle();
   await podLatency(client);
   await scaleUp(client);
-} finally {
-  server.kill('SIGTERM');
-  await new Promise((done) => server.once('close', done));
-}
-if (PROFILE_DIR) {
-  for (const role of ['server', 'agent'] as const)
-    process.stdout.write(summarizeProfile(role, PROFILE_DIR, pids[role]));
-}
+});
