@@ -27,7 +27,7 @@ export interface Heap {
 
 /** Saves memory from now on, but for bursts. The returned function ends the timer that a burst has. */
 export function saveMemory(clock: Clock = systemClock, heap: Heap = v8Heap): () => void {
-  let windowStartMs = clock.now();
+  let windowStartMs = clock.monotonic();
   let collections = 0;
   let isBurst = false;
   let cancel = () => {};
@@ -37,15 +37,15 @@ export function saveMemory(clock: Clock = systemClock, heap: Heap = v8Heap): () 
       heap.setSaving(true);
       heap.collect();
       // What this collects is heard of later.
-      windowStartMs = clock.now();
+      windowStartMs = clock.monotonic();
       collections = 0;
       isBurst = false;
     });
   };
   heap.setSaving(true);
   heap.onCollections((count) => {
-    if (!isBurst && clock.now() - windowStartMs > WINDOW_MS) {
-      windowStartMs = clock.now();
+    if (!isBurst && clock.monotonic() - windowStartMs > WINDOW_MS) {
+      windowStartMs = clock.monotonic();
       collections = 0;
     }
     collections += count;

@@ -19,6 +19,7 @@ function world() {
   };
   const clock = {
     now: () => nowMs,
+    monotonic: () => nowMs,
     after(delayMs: number, task: () => void) {
       const timer = { atMs: nowMs + delayMs, task };
       timers.push(timer);
