@@ -201,6 +201,7 @@ export class HttpFront {
     socket.once('close', () => controller.abort(new Error('The client went away')));
     const headers = flattened(request.headers);
     await serveUpgrade(this.#options, {
+      message: request,
       socket,
       head,
       signal: controller.signal,

@@ -1,11 +1,13 @@
 /**
  * Requests that become byte streams (exec, attach, portforward, proxied WebSockets): checked like any other, then
- * passed through to the node byte for byte in both directions. The node speaks WebSocket and SPDY, not this server.
+ * passed through to the node byte for byte in both directions; the node speaks WebSocket and SPDY. Logs and watches
+ * over a WebSocket are this server's own.
  */
 
+import type { IncomingMessage } from 'node:http';
 import { type Duplex, pipeline, Writable } from 'node:stream';
 import { admission } from './admit.ts';
-import type { Authorizer, ServerRequest } from './contract.ts';
+import type { Authorizer, ServerRequest, ServerResponse } from './contract.ts';
 import { authorize, callOf } from './dispatch.ts';
 import { errorResponse } from './error-response.ts';
 import { writeUpgrade } from './node-http.ts';
@@ -15,10 +17,12 @@ import { proxyPath, withQueryOf } from './proxies.ts';
 import { routeOf } from './route.ts';
 import { unknownPath } from './unknown-path.ts';
 import { read } from './verbs.ts';
+import { sendMessages } from './web-socket.ts';
 
 const POD_STREAMS: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 
 export interface Upgrade {
+  readonly message: IncomingMessage;
   readonly socket: Duplex;
   /** Bytes that came with the request's head. */
   readonly head: Buffer;
@@ -30,6 +34,7 @@ export interface Upgrade {
 export interface UpgradeGate {
   readonly parts: Parts;
   readonly authorizer: Authorizer;
+  readonly handle: (request: ServerRequest) => Promise<ServerResponse>;
 }
 
 /** Serves an upgrade; what goes wrong before it is answered as a Status. */
@@ -37,6 +42,10 @@ export async function serveUpgrade(gate: UpgradeGate, upgrade: Upgrade): Promise
   const { socket, head, signal } = upgrade;
   try {
     const request = await upgrade.make();
+    if (isReading(request)) {
+      await sendMessages(upgrade, await gate.handle(request));
+      return;
+    }
     const { node, path } = await placeOf(gate, request);
     const stream = gate.parts.nodes.connect(node);
     const { method, headers } = request;
@@ -50,6 +59,13 @@ export async function serveUpgrade(gate: UpgradeGate, upgrade: Upgrade): Promise
       errorResponse(error, { log: gate.parts.log, request: { method: 'GET', path, signal } }),
     );
   }
+}
+
+/** Whether this is a log or a watch over a WebSocket. */
+function isReading(request: ServerRequest): boolean {
+  const { resource, subresource, verb } = routeOf(request);
+  const isLog = resource === 'pods' && subresource === 'log';
+  return request.headers['upgrade']?.toLowerCase() === 'websocket' && (isLog || verb === 'watch');
 }
 
 /** Where the stream goes, if its user may have it. */

@@ -6,9 +6,10 @@ import { connect, createServer } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { execa } from 'execa';
 import * as assert from 'uvu/assert';
+import { WebSocket } from 'ws';
 import type { Pod } from '../../../pkg/api/generated/types.ts';
 import { type KubeHome, kubeHome, tools } from '../../harness/kubectl.ts';
-import { suite } from '../../harness/suite.ts';
+import { rejects, suite } from '../../harness/suite.ts';
 import type { FakeExec } from './fake-engine.ts';
 import { startTestNode, type TestNode } from './test-node.ts';
 
@@ -50,6 +51,48 @@ suite('agent: streams to a pod', ({ test, cleanup }) => {
     assert.is((await home.kubectl(['logs', 'p1', '--previous', '--tail=2'])).stdout, 'three\nfour');
     const missing = await home.kubectl(['logs', 'p1', '-c', 'nope']);
     assert.match(missing.stderr, /container nope is not valid for pod p1/);
+  });
+
+  test('logs over a WebSocket: as bytes, as base64, followed to the end; errors as a Status', async () => {
+    const { node, server, id } = await start();
+    node.engine.write(id, 'container is alive');
+    const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods/p1/log`;
+    for (const protocols of [['binary.k8s.io'], []]) {
+      const { messages, code, protocol } = await received(path, protocols);
+      assert.is(protocol, protocols[0] ?? '');
+      assert.ok(messages.every((message) => Buffer.isBuffer(message)));
+      assert.is(messages.join(''), 'container is alive\n');
+      assert.is(code, 1000);
+    }
+    const encoded = await received(path, ['base64.binary.k8s.io']);
+    assert.is(encoded.messages.join(''), Buffer.from('container is alive\n').toString('base64'));
+
+    const following = received(`${path}?follow=true`, ['binary.k8s.io'], (all) => {
+      if (all.length > 1) return;
+      node.engine.write(id, 'more');
+      node.engine.exit(id, 1);
+    });
+    assert.is((await following).messages.join(''), 'container is alive\nmore\n');
+    const refused = await rejects(received(`${path}?container=nope`, []));
+    assert.match(String(refused), /400/);
+  });
+
+  test('a watch over a WebSocket: an event a message', async () => {
+    const { node, server } = await start();
+    const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods?watch=true`;
+    const { messages } = await received(path, [], (all, socket) => {
+      if (all.length === 1) void node.createPod('p2');
+      if (all.length === 2) socket.close();
+    });
+    const events = messages.map((message) => JSON.parse(String(message)));
+    assert.equal(
+      events.slice(0, 2).map(({ type, object }) => [type, object.metadata.name]),
+      [
+        ['ADDED', 'p1'],
+        ['ADDED', 'p2'],
+      ],
+    );
+    assert.is((await received(`${path}&timeoutSeconds=1`, [])).code, 1000);
   });
 
   test('exec: output, exit code, stdin with its end', async () => {
@@ -140,6 +183,22 @@ suite('agent: streams to a pod', ({ test, cleanup }) => {
     });
   }
 });
+
+/** All that a WebSocket's server sends until it closes; `onMessage` is called with what has come so far. */
+async function received(
+  url: string,
+  protocols: readonly string[],
+  onMessage: (all: readonly unknown[], socket: WebSocket) => void = () => undefined,
+) {
+  const socket = new WebSocket(url, [...protocols]);
+  const messages: (Buffer | string)[] = [];
+  socket.on('message', (data: Buffer, isBinary: boolean) => {
+    messages.push(isBinary ? data : data.toString());
+    onMessage(messages, socket);
+  });
+  const [code] = await once(socket, 'close'); // Rejects with what went wrong before.
+  return { messages, code: Number(code), protocol: socket.protocol };
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
