@@ -153,11 +153,13 @@ void log_write(struct log *log, int stream, const char *data, size_t size)
     }
 }
 
+/* What has no newline at the end of the output is a part whose rest never came, as containerd
+ * writes it: readers print it without one. */
 void log_flush(struct log *log)
 {
     for (int i = 0; i < 2; i++)
         if (log->streams[i].used > 0) {
-            put_line(log, log->streams[i].name, 'F', log->streams[i].line, log->streams[i].used);
+            put_line(log, log->streams[i].name, 'P', log->streams[i].line, log->streams[i].used);
             log->streams[i].used = 0;
         }
 }

@@ -1,6 +1,7 @@
 /** How pods live and end: debug containers, init containers and sidecars, restarts, hooks, probes. */
 
 import * as assert from 'uvu/assert';
+import type { Pod } from '../../pkg/api/generated/types.ts';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
@@ -20,6 +21,10 @@ function pod(name: string, spec: Readonly<Record<string, unknown>>) {
 }
 
 const SLEEP = 'exec sleep 1000';
+/** An image that says itself what its containers run. */
+const ENTRY = 'docker.io/test/entry:1';
+/** Before the first readiness probe. */
+const DELAY_SECONDS = 2;
 
 function field(cluster: Cluster, name: string, path: string): Promise<string> {
   return cluster.kubectl('get', 'pod', name, '-o', `jsonpath={${path}}`);
@@ -161,7 +166,7 @@ suite('e2e/lifecycle', ({ test }) => {
         }),
         pod('init-fails', {
           restartPolicy: 'Always',
-          initContainers: [container('i', 'exit 1')],
+          initContainers: [container('i', 'exit 1'), container('j', 'exit 0')],
           containers: [container('c', SLEEP)],
         }),
       );
@@ -174,7 +179,15 @@ suite('e2e/lifecycle', ({ test }) => {
       const initialized = '.status.conditions[?(@.type=="Initialized")].message';
       assert.is(
         await field(cluster, 'init-fails', initialized),
-        'containers with incomplete status: [i]',
+        'containers with incomplete status: [i j]',
+      );
+      const failing: Pod = JSON.parse(
+        await cluster.kubectl('get', 'pod', 'init-fails', '-o', 'json'),
+      );
+      const { initContainerStatuses: inits, containerStatuses: mains } = failing.status ?? {};
+      assert.equal(
+        [inits?.[1], mains?.[0]].map((one) => [one?.state, one?.restartCount]),
+        Array(2).fill([{ waiting: { reason: 'PodInitializing' } }, 0]),
       );
       assert.match(
         await cluster.kubectl('get', 'pod', 'init-fails', '--no-headers'),
@@ -268,6 +281,10 @@ suite('e2e/lifecycle', ({ test }) => {
         privileged: false,
       };
       const path = '/dev/my-message';
+      await cluster.importBusybox(ENTRY, {
+        Entrypoint: ['echo', 'entry'],
+        Cmd: ['default', 'words'],
+      });
       await cluster.apply(
         pod('told', {
           restartPolicy: 'Never',
@@ -280,7 +297,13 @@ suite('e2e/lifecycle', ({ test }) => {
               terminationMessagePolicy: 'FallbackToLogsOnError',
             }),
             { name: 'expanded', image: BUSYBOX, command: ['$(CMD)'], args: ['$(CMD)-it'], env },
-            { name: 'defaults', image: BUSYBOX },
+            { name: 'defaults', image: ENTRY },
+            { name: 'args', image: ENTRY, args: ['own'] },
+            { name: 'command', image: ENTRY, command: ['echo', 'own'] },
+            { name: 'both', image: ENTRY, command: ['echo', 'own'], args: ['too'] },
+            container('log', 'echo -n DONE; exit 0', {
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+            }),
             container('writes', 'touch /tmp/yes && id -u', {
               securityContext: { runAsUser: 1234, readOnlyRootFilesystem: false },
               terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -315,8 +338,63 @@ suite('e2e/lifecycle', ({ test }) => {
       assert.equal([await message('c'), await message('writes')], ['done', '']);
       assert.is(await cluster.kubectl('logs', 'told', '-c', 'expanded'), 'echo-it\n');
       assert.is(await cluster.kubectl('logs', 'told', '-c', 'writes'), '1234\n');
+      for (const [name, words] of [
+        ['defaults', 'entry default words'],
+        ['args', 'entry own'],
+        ['command', 'own'],
+        ['both', 'own too'],
+      ] as const)
+        assert.is(await cluster.kubectl('logs', 'told', '-c', name), `${words}\n`);
+      assert.is(await message('log'), '');
+      const user = '.status.containerStatuses[?(@.name=="c")].user.linux';
+      const linux = { uid: 65534, gid: 65533, supplementalGroups: [65533] };
+      assert.equal(JSON.parse(await pick(user)), linux);
       assert.is(await pick('.status.qosClass'), 'BestEffort');
       await cluster.kubectl('delete', 'pod', 'told');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "/etc/hosts is the node agent's, unless the pod mounts one or has the network of the host",
+    async () => {
+      const cluster = await shared.get();
+      const mountedAt = (...paths: readonly string[]) => ({
+        volumeMounts: paths.map((mountPath) => ({ name: 'h', mountPath })),
+      });
+      const look = 'cat /etc/hosts; echo ---; cat /etc/hosts-original';
+      const volumes = [{ name: 'h', hostPath: { path: '/etc/hosts', type: 'FileOrCreate' } }];
+      const once = { restartPolicy: 'Never', volumes };
+      const original = '/etc/hosts-original';
+      await cluster.apply(
+        pod('hosts', {
+          ...once,
+          containers: [
+            container('managed', look, mountedAt(original)),
+            container('mounted', look, mountedAt(original, '/etc/hosts')),
+          ],
+        }),
+        pod('hosts-net', {
+          ...once,
+          hostNetwork: true,
+          containers: [container('c', look, mountedAt(original))],
+        }),
+      );
+      for (const name of ['hosts', 'hosts-net'])
+        await whenField(cluster, name, ['.status.phase', /^Succeeded$/]);
+      const files = async (...args: readonly string[]) =>
+        (await cluster.kubectl('logs', ...args)).split('---\n');
+      const [managed = '', theirs = ''] = await files('hosts', '-c', 'managed');
+      assert.ok(managed.startsWith('# Kubernetes-managed hosts file.\n'), managed);
+      assert.match(managed, /^10\.42\.\d+\.\d+\thosts$/m);
+      assert.not(theirs.startsWith('#'), theirs);
+      assert.equal(await files('hosts', '-c', 'mounted'), [theirs, theirs]);
+      const [ofHost, again] = await files('hosts-net');
+      assert.equal(
+        [ofHost, again],
+        [`# Kubernetes-managed hosts file (host network).\n${theirs}`, theirs],
+      );
+      await cluster.kubectl('delete', 'pod', 'hosts', 'hosts-net');
     },
     TIMEOUT_MS,
   );
@@ -342,12 +420,32 @@ suite('e2e/lifecycle', ({ test }) => {
       await cluster.apply(
         pod('hooked', { containers: [container('c', SLEEP, { lifecycle })] }),
         pod('timed', { containers: [container('c', SLEEP)] }),
+        pod('delayed', {
+          containers: [
+            container('c', SLEEP, {
+              readinessProbe: {
+                exec: { command: ['true'] },
+                initialDelaySeconds: DELAY_SECONDS,
+                periodSeconds: 1,
+              },
+            }),
+          ],
+        }),
       );
-      await ready(cluster, 'hooked', 'timed');
+      await ready(cluster, 'hooked', 'timed', 'delayed');
       await whenLogged(cluster, ['listener'], /url:\/began/);
       await cluster.kubectl('delete', 'pod', 'hooked');
       await whenLogged(cluster, ['listener'], /url:\/ends/);
       assert.is(await field(cluster, 'listener', '.status.containerStatuses[0].restartCount'), '0');
+
+      const times = await field(
+        cluster,
+        'delayed',
+        '.status.containerStatuses[0].state.running.startedAt} {.status.conditions[?(@.type=="Ready")].lastTransitionTime} {.status.containerStatuses[0].restartCount',
+      );
+      const [began = '', became = '', restarts] = times.split(' ');
+      assert.ok(Date.parse(became) - Date.parse(began) >= DELAY_SECONDS * 1000, times);
+      assert.is(restarts, '0');
 
       assert.is(await field(cluster, 'timed', '.metadata.generation'), '1');
       const patch = '{"spec":{"activeDeadlineSeconds":1}}';

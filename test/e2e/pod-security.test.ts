@@ -108,10 +108,22 @@ suite('e2e/pod security', ({ test }) => {
       pod('unmasked', { hostUsers: false }, { procMount: 'Unmasked' }),
       pod('own-groups', { securityContext: { ...groups, supplementalGroupsPolicy: 'Strict' } }),
       pod('safe', sysctls('net.ipv4.ip_local_port_range', '30000 30100')),
+      pod('shared-memory', sysctls('kernel.shm_rmid_forced', '1')),
       pod('unsafe', sysctls('kernel.msgmax', '65536')),
       pod('armored', { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }),
     );
-    await ready(cluster, 'unmasked', 'own-groups', 'safe');
+    await ready(cluster, 'unmasked', 'own-groups', 'safe', 'shared-memory');
+    const forced = 'cat /proc/sys/kernel/shm_rmid_forced';
+    assert.is(await sh(cluster, 'shared-memory', forced), '1\n');
+    const all = ['foo-', 'kernel.shmmax', 'safe-and-unsafe', 'bar..'].map((name) => ({
+      name,
+      value: '1',
+    }));
+    const odd = pod('odd', { securityContext: { sysctls: all } });
+    const { stderr } = await cluster.try(['create', '-f', '-'], { input: JSON.stringify(odd) });
+    for (const name of ['foo-', 'bar..'])
+      assert.ok(stderr.includes(`Invalid value: "${name}"`), stderr);
+    assert.not.match(stderr, /safe-and-unsafe|shmmax/);
     const masked = 'grep -c -e " /proc/" /proc/self/mountinfo || true';
     assert.is(await sh(cluster, 'unmasked', masked), '0\n');
     assert.ok(Number(await sh(cluster, 'safe', masked)) > 3);

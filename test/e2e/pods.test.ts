@@ -1,6 +1,7 @@
 /** Pods as users see them: what a container is given, how it ends, what is told while it cannot run. */
 
 import * as assert from 'uvu/assert';
+import type { PodStatus } from '../../pkg/api/generated/types.ts';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
@@ -48,6 +49,10 @@ function told(cluster: Cluster, name: string, event: RegExp): Promise<string> {
     throw new Error(events);
   });
 }
+
+/** Fails, then ends well, then goes on. */
+const THIRD_TIME =
+  'echo >> /v/runs; case $(wc -l < /v/runs) in 1) exit 1;; 2) exit 0;; esac; exec sleep 1000';
 
 const ENV = [
   { name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'cfg', key: 'color' } } },
@@ -165,13 +170,17 @@ suite('e2e/pods', ({ test }) => {
       await cluster.apply(
         pod('done', { script: 'echo all well > /dev/termination-log' }),
         pod('broken', {
-          script: 'echo alas; exit 42',
+          script: 'echo -n alas; exit 42',
           container: { terminationMessagePolicy: 'FallbackToLogsOnError' },
         }),
         pod('hungry', { script: hungry, container: { resources: { limits: { memory: '20Mi' } } } }),
         pod('init-broken', {
           spec: {
-            initContainers: [{ name: 'i', image: BUSYBOX, command: ['sh', '-c', 'exit 2'] }],
+            initContainers: [0, 2].map((code) => ({
+              name: `i${code}`,
+              image: BUSYBOX,
+              command: ['sh', '-c', `exit ${code}`],
+            })),
           },
         }),
       );
@@ -187,7 +196,7 @@ suite('e2e/pods', ({ test }) => {
       );
       assert.equal(
         [await ended('broken', 'exitCode'), await ended('broken', 'message')],
-        ['42', 'alas\n'],
+        ['42', 'alas'],
       );
       assert.equal(
         [await ended('hungry', 'exitCode'), await ended('hungry', 'reason')],
@@ -199,6 +208,15 @@ suite('e2e/pods', ({ test }) => {
         ),
       );
       assert.equal(phases, ['Succeeded', 'Failed', 'Failed', 'Failed']);
+      const { conditions = [], containerStatuses } = JSON.parse(
+        await field(cluster, 'init-broken', '.status'),
+      ) as PodStatus;
+      const initialized = conditions.find(({ type }) => type === 'Initialized');
+      assert.equal(
+        [initialized?.status, initialized?.reason, initialized?.message],
+        ['False', 'ContainersNotInitialized', 'containers with incomplete status: [i2]'],
+      );
+      assert.is(containerStatuses?.[0]?.state?.waiting?.reason, 'PodInitializing');
       await cluster.kubectl(
         'wait',
         '--for=jsonpath={.status.phase}=Succeeded',
@@ -222,6 +240,13 @@ suite('e2e/pods', ({ test }) => {
         failureThreshold: 2,
       };
       await cluster.apply(
+        ...(['Always', 'OnFailure'] as const).map((restartPolicy) =>
+          pod(restartPolicy.toLowerCase(), {
+            script: THIRD_TIME,
+            container: { volumeMounts: [{ name: 'v', mountPath: '/v' }] },
+            spec: { restartPolicy, volumes: [{ name: 'v', emptyDir: { medium: 'Memory' } }] },
+          }),
+        ),
         pod('crash', { script: 'exit 3', spec: always }),
         pod('sick', { script: sick, spec: always, container: { livenessProbe: probe } }),
         pod('not-ready', { container: { readinessProbe: probe } }),
@@ -253,6 +278,12 @@ suite('e2e/pods', ({ test }) => {
       await cluster.kubectl('wait', '--for=condition=Ready', 'pod/stubborn', '--timeout=30s');
       await cluster.kubectl('delete', 'pod', 'stubborn', '--timeout=30s');
       await cluster.refused(/NotFound/, 'get', 'pod', 'stubborn');
+      await shows(cluster, 'onfailure', /^Completed$/);
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/always', '--timeout=60s');
+      const counts = ['onfailure', 'always'].map((name) =>
+        field(cluster, name, '.status.phase} {.status.containerStatuses[0].restartCount'),
+      );
+      assert.equal(await Promise.all(counts), ['Succeeded 1', 'Running 2']);
       await cluster.kubectl('delete', 'pod', '--all');
     },
     TIMEOUT_MS,

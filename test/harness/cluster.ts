@@ -17,7 +17,7 @@ const APPLETS =
 export const BUSYBOX = 'docker.io/library/busybox:1.35';
 
 /** An archive of a busybox image, as docker save writes it. Further tags make the same content other images. */
-async function busyboxArchive(tag = BUSYBOX): Promise<Buffer> {
+async function busyboxArchive(tag: string, config: object): Promise<Buffer> {
   const busybox = readFileSync('/bin/busybox');
   const image = await buildImage({
     tag,
@@ -39,7 +39,7 @@ async function busyboxArchive(tag = BUSYBOX): Promise<Buffer> {
         { name: 'version', content: tag },
       ],
     ],
-    config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
+    config: { Cmd: ['sh'], Env: ['PATH=/bin'], ...config },
   });
   return dockerArchive(image);
 }
@@ -176,9 +176,9 @@ export class Cluster {
     });
   }
 
-  /** Imports the busybox image on every host that runs a node. */
-  async importBusybox(tag = BUSYBOX): Promise<void> {
-    const archive = await busyboxArchive(tag);
+  /** Imports the busybox image on every host that runs a node; `config` adds to what the image says of its containers. */
+  async importBusybox(tag = BUSYBOX, config: object = {}): Promise<void> {
+    const archive = await busyboxArchive(tag, config);
     for (const host of this.hosts)
       await host.ok([MINI_PATH, 'image', 'import', '-'], { input: archive });
   }

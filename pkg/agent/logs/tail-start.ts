@@ -14,8 +14,8 @@ export interface TailStart {
 }
 
 /**
- * Lines are counted as users see them: a line that was cut into partial ones is one. Only lines of a wanted stream
- * count.
+ * Lines are counted as users see them: a line that was cut into partial ones is one, also when its end is not there
+ * (yet). Only lines of a wanted stream count. For the newest file of a log.
  */
 export async function tailStart(
   file: FileHandle,
@@ -28,10 +28,16 @@ export async function tailStart(
   if (options.count === 0) return { offset: size, lines: 0 };
   let lines = 0;
   let start = size;
+  const seen = new Set<string>();
   for await (const { line, offset } of backwards(file, size)) {
-    const isFull = isFullLine(line, options.isWanted);
-    if (isFull && lines === options.count) return { offset: start, lines };
-    if (isFull) lines += 1;
+    const parsed = parseLine(line);
+    const isEnd =
+      parsed !== undefined &&
+      (!parsed.isPartial || !seen.has(parsed.stream)) &&
+      options.isWanted(parsed.stream);
+    if (parsed) seen.add(parsed.stream);
+    if (isEnd && lines === options.count) return { offset: start, lines };
+    if (isEnd) lines += 1;
     start = offset;
   }
   return { offset: 0, lines };
@@ -62,9 +68,4 @@ async function* backwards(file: FileHandle, size: number): AsyncGenerator<LineAt
 
 function lastBreak(data: Buffer): number {
   return data.length < 2 ? -1 : data.lastIndexOf(NEWLINE, data.length - 2);
-}
-
-function isFullLine(line: Buffer, isWanted: (stream: 'stdout' | 'stderr') => boolean): boolean {
-  const parsed = parseLine(line);
-  return parsed !== undefined && !parsed.isPartial && isWanted(parsed.stream);
 }

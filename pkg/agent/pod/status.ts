@@ -108,7 +108,9 @@ function containerStatus(
   const isReady = isInit
     ? last.ended?.exitCode === 0
     : isRunning && facts.isStarted(last.id) && facts.isReady(last.id);
-  const state = stateOf(last, waiting ?? (isRestarting ? old?.state?.waiting : undefined));
+  const state = stateOf(last, waiting ?? (isRestarting ? old?.state?.waiting : undefined)) ?? {
+    waiting: notYet(facts.pod),
+  };
   const lastState = state.waiting && last.ended ? terminated(last) : previousOf(records, old);
   return {
     name: container.name,
@@ -174,9 +176,7 @@ function statusWithoutRecord(
   const { pod } = facts;
   const hasRun = old?.containerID !== undefined;
   if (hasRun && (facts.isFinished || facts.isTerminating)) return ended(old, facts.nowMs);
-  const isWaitingForInit =
-    mainContainers(pod).includes(container) && initContainers(pod).length > 0;
-  const reason = waiting ?? { reason: isWaitingForInit ? 'PodInitializing' : 'ContainerCreating' };
+  const reason = waiting ?? notYet(pod);
   return {
     name: container.name,
     state: { waiting: reason },
@@ -188,6 +188,11 @@ function statusWithoutRecord(
     ...(old?.containerID ? { containerID: old.containerID } : {}),
     started: false,
   };
+}
+
+/** What a container waits for that was never started: init containers wait in the same words as those after them. */
+function notYet(pod: Pod): Waiting {
+  return { reason: initContainers(pod).length > 0 ? 'PodInitializing' : 'ContainerCreating' };
 }
 
 /** The old status, its state terminated: unknown when nobody saw the end. */
@@ -210,11 +215,14 @@ function ended(old: ContainerStatus, nowMs: number): ContainerStatus {
   };
 }
 
-function stateOf(last: ContainerRecord, waiting: ContainerState['waiting']): ContainerState {
+/** Undefined for one that is made and has not started. */
+function stateOf(
+  last: ContainerRecord,
+  waiting: ContainerState['waiting'],
+): ContainerState | undefined {
   if (last.status === 'running') return { running: { startedAt: seconds(last.startedAt) } };
   if (waiting) return { waiting };
-  if (last.ended) return terminated(last);
-  return { waiting: { reason: 'ContainerCreating' } };
+  return last.ended ? terminated(last) : undefined;
 }
 
 function terminated(record: ContainerRecord): ContainerState {

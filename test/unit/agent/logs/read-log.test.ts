@@ -60,6 +60,20 @@ suite('agent: container logs', ({ test, cleanup }) => {
     });
   }
 
+  for (const [query, expected] of [
+    ['', 'one\nerr\nend without newline'],
+    ['tailLines=1', 'end without newline'],
+    ['tailLines=2', 'err\nend without newline'],
+    ['stream=Stdout&tailLines=2', 'one\nend without newline'],
+  ] as const) {
+    test(`reads "${query}" of what ended without a newline`, async () => {
+      const path = await scratch();
+      const end = line('end with', { tag: 'P' }) + line('out newline', { tag: 'P' });
+      await writeFile(path, line('one') + line('err', { stream: 'stderr' }) + end);
+      assert.is(await read(ended(path), query), expected);
+    });
+  }
+
   test('finds the tail of a file of many blocks', async () => {
     const path = await scratch();
     const lines = Array.from({ length: 20_000 }, (_, index) => line(`line ${index}`));
