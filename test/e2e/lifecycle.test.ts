@@ -415,10 +415,19 @@ suite('e2e/lifecycle', ({ test }) => {
       );
       await ready(cluster, 'listener');
       const ip = await field(cluster, 'listener', '.status.podIP');
+      const urlOf = (path: string) => new RegExp(`url:/${path}$`, 'm');
       const get = (path: string) => ({ httpGet: { host: ip, port: 8080, path } });
+      const run = (path: string) => ({
+        exec: { command: ['sh', '-c', `wget -q -O - http://${ip}:8080${path}; true`] },
+      });
       const lifecycle = { postStart: get('/began'), preStop: get('/ends') };
       await cluster.apply(
-        pod('hooked', { containers: [container('c', SLEEP, { lifecycle })] }),
+        pod('hooked', {
+          containers: [
+            container('c', SLEEP, { lifecycle }),
+            container('d', SLEEP, { lifecycle: { postStart: run('/d'), preStop: run('/e') } }),
+          ],
+        }),
         pod('timed', { containers: [container('c', SLEEP)] }),
         pod('delayed', {
           containers: [
@@ -433,9 +442,9 @@ suite('e2e/lifecycle', ({ test }) => {
         }),
       );
       await ready(cluster, 'hooked', 'timed', 'delayed');
-      await whenLogged(cluster, ['listener'], /url:\/began/);
+      for (const path of ['began', 'd']) await whenLogged(cluster, ['listener'], urlOf(path));
       await cluster.kubectl('delete', 'pod', 'hooked');
-      await whenLogged(cluster, ['listener'], /url:\/ends/);
+      for (const path of ['ends', 'e']) await whenLogged(cluster, ['listener'], urlOf(path));
       assert.is(await field(cluster, 'listener', '.status.containerStatuses[0].restartCount'), '0');
 
       const times = await field(
