@@ -2,6 +2,7 @@
 #include "container.h"
 
 #include "clean.h"
+#include "exit-file.h"
 #include "foreign.h"
 #include "io.h"
 #include "json.h"
@@ -144,6 +145,9 @@ int container_delete(struct error *e, struct container *c, bool is_forced)
             return err_set(e, 0, "container \"%s\" has no state: delete it with force", c->id);
         if (c->runtime != NULL && foreign_delete(e, c) < 0)
             return -1;
+        if (c->cgroup.path != NULL && cgroup_remove(e, &c->cgroup) < 0)
+            return -1;
+        exit_unreserve(c);
         container_forget(c);
         return 0;
     }

@@ -1,7 +1,6 @@
 /* The host's side of making and starting a container. */
 #include "container.h"
 
-#include "attributes.h"
 #include "clean.h"
 #include "container-users.h"
 #include "filter.h"
@@ -9,25 +8,27 @@
 #include "hooks.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "namespaces.h"
 #include "state.h"
 #include "sync.h"
-#include "userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #define ID_SIZE_MAX 255
+/* Holds the path of the cgroups before they are made. */
+#define CGROUP_NOTE "cgroup"
 
-static int check_id(struct error *e, const char *id)
+int container_check_id(struct error *e, const char *id)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
@@ -37,10 +38,19 @@ static int check_id(struct error *e, const char *id)
     return 0;
 }
 
+/* Of one whose making was cut off: what it has of its cgroups must go, too. */
+static void find_noted_cgroup(struct container *c)
+{
+    struct error ignored;
+    cleanup_free char *file = text_format("%s/" CGROUP_NOTE, c->dir), *path = NULL;
+    if (file_read(&ignored, file, &path, PATH_MAX) == 0)
+        cgroup_find(&c->cgroup, path);
+}
+
 int container_open(struct error *e, struct container *c, const char *root, const char *id)
 {
     *c = (struct container){.root = root, .id = id, .dir_fd = -1, .mounts_fd = -1};
-    if (check_id(e, id) < 0)
+    if (container_check_id(e, id) < 0)
         return -1;
     c->dir = text_format("%s/%s", root, id);
     c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -60,13 +70,15 @@ int container_open(struct error *e, struct container *c, const char *root, const
     if (state_read(&ignored, c, &state) == 0) {
         container_cgroup(c, state);
         c->bundle = text_format("%s", json_text(state, "bundle", "/"));
+    } else {
+        find_noted_cgroup(c);
     }
     return 0;
 }
 
 int container_make(struct error *e, struct container *c, const char *root, const char *id)
 {
-    if (check_id(e, id) < 0 || make_dirs(e, root, 0700) < 0)
+    if (container_check_id(e, id) < 0 || make_dirs(e, root, 0700) < 0)
         return -1;
     cleanup_free char *dir = text_format("%s/%s", root, id);
     if (mkdir(dir, 0700) < 0) {
@@ -86,7 +98,7 @@ int container_make(struct error *e, struct container *c, const char *root, const
     c->warnings = json_object_new_array();
     if (c->dir_fd < 0)
         return err_set(e, errno, "open %s", c->dir);
-    return 0;
+    return making_begin(e, c->dir_fd);
 }
 
 void container_close(struct container *c)
@@ -101,45 +113,6 @@ void container_close(struct container *c)
     json_object_put(c->warnings);
     cgroup_free(&c->cgroup);
     *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
-}
-
-static int check_label(struct error *e, json_object *config)
-{
-    struct statfs info;
-    if (*json_text(config, "linux.mountLabel", "") == '\0')
-        return 0;
-    if (statfs("/sys/fs/selinux", &info) == 0 && info.f_type == SELINUX_MAGIC)
-        return 0;
-    return err_set(e, 0, "config.json: linux.mountLabel needs SELinux, which this host has not");
-}
-
-int container_check(struct error *e, json_object *config)
-{
-    static const char *const refused[] = {
-        "linux.intelRdt", "linux.memoryPolicy", "linux.netDevices", "vm", "windows", "solaris"};
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        json_object *value = json_at(config, refused[i]);
-        if (value != NULL && *json_text(value, "", "set") != '\0' &&
-            !(json_object_is_type(value, json_type_array) && json_count(value, "") == 0))
-            return err_set(e, 0, "config.json: %s is not supported", refused[i]);
-    }
-    if (json_count(config, "process.args") == 0)
-        return err_set(e, 0, "config.json: process.args must not be empty");
-    if (!namespace_is_new(config, "mount") && namespace_path(config, "mount") == NULL)
-        return err_set(e, 0, "config.json: linux.namespaces needs a mount namespace");
-    if (userns_check(e, config) < 0 || check_label(e, config) < 0)
-        return -1;
-    json_object *list = json_at(config, "linux.namespaces");
-    size_t count = json_count(list, "");
-    for (size_t i = 0; i < count; i++) {
-        const char *type = json_text(json_entry(list, i), "type", "");
-        if (namespace_flag(type) == 0)
-            return err_set(e, 0, "config.json: namespace \"%s\" is not supported", type);
-    }
-    if (attributes_check(e, config) < 0 || filter_check(e, json_at(config, "linux.seccomp")) < 0 ||
-        hooks_check(e, config) < 0)
-        return err_wrap(e, "config.json");
-    return 0;
 }
 
 /* Makes children be born in the config's pid namespace; *own then leads back. */
@@ -210,6 +183,14 @@ void container_hooks_after(const struct container *c, json_object *state, const 
     hooks_run_all(&call);
 }
 
+/* Who asked has died or given up as long as nothing ran: then it is as if it never had been asked
+ * for. */
+static bool client_waits(int connection)
+{
+    char byte;
+    return recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
 static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
 {
     if (run_create_hooks(e, c, launch->pid, host_end) < 0)
@@ -217,6 +198,8 @@ static int finish_launch(struct error *e, struct container *c, struct launch *la
     /* sync 1 */
     if (sync_expect_ready(e, host_end, &launch->console) < 0)
         return -1;
+    if (launch->client != NULL && !client_waits(*launch->client))
+        return err_set(e, ECANCELED, "start container %s: nobody waits for it", c->id);
     if (state_write(e, c, launch->pid) < 0)
         return -1;
     return sync_send(e, host_end, SYNC_EXECUTE); /* sync 2 */
@@ -239,7 +222,9 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
     cleanup_close int listener = -1;
     int pair[2];
     launch->console = launch->failure = -1;
-    if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 || cgroup_make(e, &c->cgroup) < 0 ||
+    if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 ||
+        file_replace_at(e, c->dir_fd, CGROUP_NOTE, c->cgroup.path) < 0 ||
+        cgroup_make(e, &c->cgroup) < 0 ||
         cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
         return -1;
     launch->oom_kills = cgroup_oom_kills(&c->cgroup);

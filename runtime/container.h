@@ -38,9 +38,10 @@ struct launch {
     int console;          /* result: the terminal's master, or -1 */
     int failure; /* result of launch without waiting: reads the reason why exec failed, or end of
                     file */
-    int preserve_fds; /* so many from fd 3 on are the program's */
-    pid_t pid;        /* result */
-    long oom_kills;   /* result: in the cgroup before it */
+    int preserve_fds;  /* so many from fd 3 on are the program's */
+    const int *client; /* connection of who asked for it, or NULL */
+    pid_t pid;         /* result */
+    long oom_kills;    /* result: in the cgroup before it */
 };
 
 /*
@@ -56,8 +57,9 @@ struct launch {
 #define SYNC_EXECUTE 'X'
 #define SYNC_ERROR 'E'
 
+int container_check_id(struct error *e, const char *id);
 int container_open(struct error *e, struct container *c, const char *root, const char *id);
-/* Makes the state directory; fails when the id is in use. The config is set by then. */
+/* Makes the state directory, locked until making_end; fails when the id is in use. */
 int container_make(struct error *e, struct container *c, const char *root, const char *id);
 void container_close(struct container *c);
 /* Refuses what is not built, by name. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,8 +16,8 @@
 /* Until the end comes, both names lead to one file of this size. */
 #define RESERVED ".exit"
 #define RESERVED_SIZE 4096
-/* What a container "ended with" when nobody knows; containerd says the same. */
-#define LOST_CODE 255
+/* What a container "ended with" that was ended as its shim was killed; containerd says the same. */
+#define LOST_CODE (128 + SIGKILL)
 
 static int open_exits(struct error *e, const struct container *c)
 {
@@ -117,8 +118,10 @@ int exit_settle(struct error *e, struct container *c)
     if (alive >= 0)
         return 0;
     /* One at a time; and the shim may have ended well just before it was looked for. */
-    cleanup_close int lock = openat(c->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX) < 0)
+    cleanup_close int lock = openat(c->dir_fd, "state.json", O_RDONLY | O_CLOEXEC);
+    if (lock < 0)
+        return errno == ENOENT ? 0 : err_set(e, errno, "open state of container %s", c->id);
+    if (flock(lock, LOCK_EX) < 0)
         return err_set(e, errno, "lock container %s", c->id);
     if (is_told(c))
         return 0;

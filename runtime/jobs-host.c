@@ -34,7 +34,7 @@ int job_sandbox_create(struct error *e, struct job *job)
     json_object *cgroup = json_at(job->request, "cgroup");
     if (cgroup != NULL && keep_cgroup(e, cgroup) < 0)
         return -1;
-    return sandbox_create(e, job->run_dir, job->request, &job->result);
+    return sandbox_create(e, job, &job->result);
 }
 
 int job_sandbox_delete(struct error *e, struct job *job)

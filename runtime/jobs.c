@@ -6,6 +6,7 @@
 #include "foreign.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "serve.h"
 #include "shim.h"
 #include "state.h"
@@ -26,9 +27,25 @@ static int job_run(struct error *e, struct job *job)
     shim_request(job, true);
 }
 
+/* Returns the lock, which its removal has alone. */
+static int await_container(struct error *e, struct job *job, bool is_alone)
+{
+    const char *id = json_text(job->request, "id", "");
+    cleanup_free char *dir = text_format("%s/%s", job->root, id);
+    if (container_check_id(e, id) < 0)
+        return -1;
+    int lock = making_wait(e, dir, is_alone, MAKING_WAIT_S);
+    if (lock >= 0 || e->code != ENOENT)
+        return lock;
+    err_set(e, 0, "container \"%s\" does not exist", id);
+    e->code = ENOENT;
+    return -1;
+}
+
 static int open_container(struct error *e, struct job *job, struct container *c)
 {
-    if (container_open(e, c, job->root, json_text(job->request, "id", "")) < 0)
+    cleanup_close int lock = await_container(e, job, false);
+    if (lock < 0 || container_open(e, c, job->root, json_text(job->request, "id", "")) < 0)
         return -1;
     return exit_settle(e, c);
 }
@@ -53,8 +70,12 @@ static int job_kill(struct error *e, struct job *job)
 static int job_delete(struct error *e, struct job *job)
 {
     struct container c;
-    if (open_container(e, job, &c) < 0)
+    cleanup_close int lock = await_container(e, job, true);
+    if (lock < 0)
         return e->code == ENOENT ? 0 : -1;
+    if (container_open(e, &c, job->root, json_text(job->request, "id", "")) < 0 ||
+        exit_settle(e, &c) < 0)
+        return -1;
     return container_delete(e, &c, json_flag(job->request, "isForced", false));
 }
 
@@ -66,31 +87,65 @@ static int job_state(struct error *e, struct job *job)
     return state_describe(e, &c, &job->result);
 }
 
-int containers_list(struct error *e, const char *root, json_object **list)
+/* One whose maker was killed before anything of it could run. */
+static void remove_unmade(const char *root, const char *id)
+{
+    struct error ignored;
+    struct container c;
+    json_object *state = NULL;
+    cleanup_free char *dir = text_format("%s/%s", root, id);
+    cleanup_close int lock = making_wait(&ignored, dir, true, 0);
+    if (lock < 0 || container_open(&ignored, &c, root, id) < 0)
+        return;
+    if (state_read(&ignored, &c, &state) < 0)
+        (void)container_delete(&ignored, &c, true);
+    json_object_put(state);
+    container_close(&c);
+}
+
+/* Waits until it is made, unless that takes longer than *patience_s, which is then used up. */
+static json_object *look_at(const char *root, const char *id, unsigned int *patience_s)
+{
+    struct error e = {0};
+    struct container c;
+    json_object *state = NULL;
+    if (patience_s != NULL) {
+        cleanup_free char *dir = text_format("%s/%s", root, id);
+        cleanup_close int lock = making_wait(&e, dir, false, *patience_s);
+        if (lock < 0 && e.code == ETIMEDOUT)
+            *patience_s = 0;
+        if (lock < 0)
+            return NULL;
+    }
+    if (container_open(&e, &c, root, id) == 0 && exit_settle(&e, &c) == 0 &&
+        state_describe(&e, &c, &state) < 0 && patience_s != NULL)
+        remove_unmade(root, id);
+    container_close(&c);
+    return state;
+}
+
+int containers_list(struct error *e, const char *root, bool mends, json_object **list)
 {
     cleanup_dir DIR *handle = opendir(root);
     struct dirent *entry;
+    unsigned int patience_s = MAKING_WAIT_S;
     *list = json_object_new_array();
     if (handle == NULL)
         return errno == ENOENT ? 0 : err_set(e, errno, "open %s", root);
     while ((entry = readdir(handle)) != NULL) {
-        struct container c;
-        struct error ignored;
-        json_object *state = NULL;
         if (entry->d_name[0] == '.')
             continue;
         /* Being made or deleted right now: not there. */
-        if (container_open(&ignored, &c, root, entry->d_name) == 0 &&
-            exit_settle(&ignored, &c) == 0 && state_describe(&ignored, &c, &state) == 0)
+        json_object *state = look_at(root, entry->d_name, mends ? &patience_s : NULL);
+        if (state != NULL)
             json_object_array_add(*list, state);
-        container_close(&c);
     }
     return 0;
 }
 
 static int job_list(struct error *e, struct job *job)
 {
-    return containers_list(e, job->root, &job->result);
+    return containers_list(e, job->root, true, &job->result);
 }
 
 static int freeze(struct error *e, struct job *job, bool is_frozen)

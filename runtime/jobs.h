@@ -4,8 +4,9 @@
 
 #include "serve.h"
 
-/* The state of each container below root. */
-int containers_list(struct error *e, const char *root, json_object **list);
+/* The state of each container below root. With mends, containers that are being made are waited
+ * for, and what is left of those whose makers were killed is removed. */
+int containers_list(struct error *e, const char *root, bool mends, json_object **list);
 
 /* jobs-host.c */
 int job_cgroup_keep(struct error *e, struct job *job);

@@ -3,6 +3,8 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "netlink.h"
+#include "network.h"
 #include "reaper.h"
 #include "state.h"
 #include "sync.h"
@@ -137,4 +139,39 @@ int sandbox_share_memory(struct error *e, const char *dir, json_object *spec)
         mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, data) < 0)
         return err_set(e, errno, "mount shared memory at %s", path);
     return 0;
+}
+
+int sandbox_set_sysctls(struct error *e, json_object *sysctls)
+{
+    if (sysctls == NULL)
+        return 0;
+    json_object_object_foreach(sysctls, key, value)
+    {
+        if (strstr(key, "..") != NULL || network_sysctl(e, key, json_object_get_string(value)) < 0)
+            return err_wrap(e, "sysctl %s", key);
+    }
+    return 0;
+}
+
+int sandbox_set_up_network(struct error *e, int host, json_object *wish)
+{
+    struct error ignored;
+    /* Off unless asked for by a sysctl; a kernel without IPv6 has no such files. */
+    (void)network_sysctl(&ignored, "net.ipv6.conf.all.disable_ipv6", "1");
+    (void)network_sysctl(&ignored, "net.ipv6.conf.default.disable_ipv6", "1");
+    cleanup_close int inside = netlink_open(e);
+    if (inside < 0 || link_up(e, inside, "lo") < 0)
+        return -1;
+    if (wish == NULL)
+        return 0;
+    cleanup_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (own < 0)
+        return err_set(e, errno, "open network namespace");
+    const char *name = json_text(wish, "name", "eth0");
+    const char *gateway = json_text(wish, "gateway", "");
+    if (link_veth(e, host, wish, own) < 0 ||
+        address_add(e, inside, name, json_text(wish, "address", "")) < 0 ||
+        link_up(e, inside, name) < 0)
+        return -1;
+    return *gateway == '\0' ? 0 : route_add(e, inside, "default", gateway, name, RTPROT_STATIC);
 }

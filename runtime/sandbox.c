@@ -3,9 +3,11 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "netlink.h"
 #include "network.h"
 #include "sandbox-make.h"
+#include "serve.h"
 #include "userns.h"
 
 #include <errno.h>
@@ -28,6 +30,8 @@ static const struct {
 /* Those that this process enters itself. */
 #define OWN_FLAGS (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
+/* In the directory of a sandbox until it is complete. */
+#define UNFINISHED "unfinished"
 
 static int check_id(struct error *e, const char *id)
 {
@@ -80,42 +84,6 @@ static int pin(struct error *e, const char *dir, const char *name, int userns)
     return 0;
 }
 
-static int set_sysctls(struct error *e, json_object *sysctls)
-{
-    if (sysctls == NULL)
-        return 0;
-    json_object_object_foreach(sysctls, key, value)
-    {
-        if (strstr(key, "..") != NULL || network_sysctl(e, key, json_object_get_string(value)) < 0)
-            return err_wrap(e, "sysctl %s", key);
-    }
-    return 0;
-}
-
-/* In the new network namespace: loopback, then the interface's inner end. */
-static int set_up_network(struct error *e, int host, json_object *wish)
-{
-    struct error ignored;
-    /* Off unless asked for by a sysctl; a kernel without IPv6 has no such files. */
-    (void)network_sysctl(&ignored, "net.ipv6.conf.all.disable_ipv6", "1");
-    (void)network_sysctl(&ignored, "net.ipv6.conf.default.disable_ipv6", "1");
-    cleanup_close int inside = netlink_open(e);
-    if (inside < 0 || link_up(e, inside, "lo") < 0)
-        return -1;
-    if (wish == NULL)
-        return 0;
-    cleanup_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (own < 0)
-        return err_set(e, errno, "open network namespace");
-    const char *name = json_text(wish, "name", "eth0");
-    const char *gateway = json_text(wish, "gateway", "");
-    if (link_veth(e, host, wish, own) < 0 ||
-        address_add(e, inside, name, json_text(wish, "address", "")) < 0 ||
-        link_up(e, inside, name) < 0)
-        return -1;
-    return *gateway == '\0' ? 0 : route_add(e, inside, "default", gateway, name, RTPROT_STATIC);
-}
-
 static int make_namespaces(struct error *e, json_object *spec, const char *dir, int userns)
 {
     json_object *wanted = json_at(spec, "namespaces");
@@ -142,15 +110,19 @@ static int make_namespaces(struct error *e, json_object *spec, const char *dir, 
             return -1;
     if ((flags & CLONE_NEWIPC) != 0 && sandbox_share_memory(e, dir, spec) < 0)
         return -1;
-    if ((flags & CLONE_NEWNET) != 0 && set_up_network(e, host, json_at(spec, "interface")) < 0)
+    if ((flags & CLONE_NEWNET) != 0 &&
+        sandbox_set_up_network(e, host, json_at(spec, "interface")) < 0)
         return -1;
-    return set_sysctls(e, json_at(spec, "sysctls"));
+    return sandbox_set_sysctls(e, json_at(spec, "sysctls"));
 }
 
-/* The paths of what is pinned in dir. */
+/* The paths of what is pinned in dir; none when its making was cut off. */
 static json_object *paths_in(const char *dir)
 {
     json_object *paths = json_object_new_object();
+    cleanup_free char *unfinished = text_format("%s/" UNFINISHED, dir);
+    if (faccessat(AT_FDCWD, unfinished, F_OK, 0) == 0)
+        return paths;
     for (size_t i = 0; i <= KIND_COUNT; i++) {
         const char *name = i < KIND_COUNT ? kinds[i].name : "shm";
         cleanup_free char *path = text_format("%s/%s", dir, name);
@@ -160,6 +132,7 @@ static json_object *paths_in(const char *dir)
     return paths;
 }
 
+/* Returns the directory's fd, locked until the sandbox is made. */
 static int prepare(struct error *e, const char *run_dir, const char *id, json_object *spec,
                    char **dir)
 {
@@ -173,18 +146,33 @@ static int prepare(struct error *e, const char *run_dir, const char *id, json_ob
     cleanup_close int fd = open(*dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, errno, "open sandbox %s", id);
+    /* Its deletion may hold the lock and wait for the guard. */
+    close_now(&guard);
     /* Deletion must know the interface even when making was cut short. */
-    return file_replace_at(e, fd, "spec.json", json_line(spec));
+    if (making_begin(e, fd) < 0 || file_replace_at(e, fd, UNFINISHED, "") < 0 ||
+        file_replace_at(e, fd, "spec.json", json_line(spec)) < 0)
+        return -1;
+    return steal_fd(&fd);
 }
 
-int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json_object **result)
+static int finish(struct error *e, int dir_fd, const char *id)
 {
-    const char *id = json_text(spec, "id", "");
+    if (unlinkat(dir_fd, UNFINISHED, 0) < 0)
+        return err_set(e, errno, "finish sandbox %s", id);
+    making_end(dir_fd);
+    return 0;
+}
+
+int sandbox_create(struct error *e, const struct job *job, json_object **result)
+{
+    json_object *spec = job->request;
+    const char *id = json_text(spec, "id", ""), *run_dir = job->run_dir;
     cleanup_free char *dir = NULL;
     cleanup_close int userns = -1;
     if (check_id(e, id) < 0)
         return -1;
-    if (prepare(e, run_dir, id, spec, &dir) < 0)
+    cleanup_close int making = prepare(e, run_dir, id, spec, &dir);
+    if (making < 0)
         return -1;
     cleanup_close int host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (host < 0)
@@ -192,8 +180,10 @@ int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json
     bool has_users = json_has_text(json_at(spec, "namespaces"), "user");
     if (has_users)
         userns = userns_make(e, json_at(spec, "uidMappings"), json_at(spec, "gidMappings"));
-    if ((has_users && userns < 0) || make_namespaces(e, spec, dir, userns) < 0) {
+    if ((has_users && userns < 0) || job_check_daemon(e, job) < 0 ||
+        make_namespaces(e, spec, dir, userns) < 0 || finish(e, making, id) < 0) {
         struct error ignored;
+        making_end(making);
         if (setns(host, CLONE_NEWNET) == 0)
             (void)sandbox_delete(&ignored, run_dir, id);
         return -1;
@@ -201,6 +191,42 @@ int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json
     *result = json_object_new_object();
     json_put_text(*result, "id", id);
     json_object_object_add(*result, "namespaces", paths_in(dir));
+    return 0;
+}
+
+/* Its own files; what a killed maker was about to rename has any name. */
+static void forget(const char *dir)
+{
+    cleanup_dir DIR *handle = opendir(dir);
+    struct dirent *entry;
+    while (handle != NULL && (entry = readdir(handle)) != NULL)
+        if (entry->d_type == DT_REG)
+            unlinkat(dirfd(handle), entry->d_name, 0);
+}
+
+/* Those that are being made are waited for, all together at most so long. */
+static int list_below(struct error *e, const char *parent, unsigned int patience_s,
+                      json_object **list)
+{
+    struct error ignored = {0};
+    cleanup_dir DIR *handle = opendir(parent);
+    struct dirent *entry;
+    *list = json_object_new_array();
+    if (handle == NULL)
+        return errno == ENOENT ? 0 : err_set(e, errno, "open %s", parent);
+    while ((entry = readdir(handle)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        cleanup_free char *dir = text_format("%s/%s", parent, entry->d_name);
+        cleanup_close int made = making_wait(&ignored, dir, false, patience_s);
+        if (made < 0 && ignored.code == ENOENT)
+            continue;
+        patience_s = made < 0 ? 0 : patience_s;
+        json_object *sandbox = json_object_new_object();
+        json_put_text(sandbox, "id", entry->d_name);
+        json_object_object_add(sandbox, "namespaces", paths_in(dir));
+        json_object_array_add(*list, sandbox);
+    }
     return 0;
 }
 
@@ -213,6 +239,9 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
     cleanup_free char *dir = text_format("%s/%s", parent, id);
     cleanup_free char *spec_path = text_format("%s/spec.json", dir);
     cleanup_json json_object *spec = NULL;
+    cleanup_close int alone = making_wait(e, dir, true, MAKING_WAIT_S);
+    if (alone < 0 && e->code != ENOENT)
+        return -1;
     (void)json_read_file(&ignored, spec_path, &spec);
     const char *interface = json_text(spec, "interface.hostName", NULL);
     if (interface != NULL) {
@@ -237,10 +266,11 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
     cleanup_close int guard = lock(e, run_dir);
     if (guard < 0)
         return -1;
-    if ((unlink(spec_path) < 0 && errno != ENOENT) || (rmdir(dir) < 0 && errno != ENOENT))
+    forget(dir);
+    if (rmdir(dir) < 0 && errno != ENOENT)
         return err_set(e, errno, "remove sandbox %s", id);
     cleanup_json json_object *left = NULL;
-    if (sandbox_list(e, run_dir, &left) < 0)
+    if (list_below(e, parent, 0, &left) < 0)
         return -1;
     if (json_count(left, "") == 0 && is_mount(parent) && umount2(parent, MNT_DETACH) < 0)
         return err_set(e, errno, "unmount %s", parent);
@@ -249,22 +279,8 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
 
 int sandbox_list(struct error *e, const char *run_dir, json_object **list)
 {
-    cleanup_free char *parent = text_format("%s/sandboxes", run_dir);
-    cleanup_dir DIR *handle = opendir(parent);
-    struct dirent *entry;
-    *list = json_object_new_array();
-    if (handle == NULL)
-        return errno == ENOENT ? 0 : err_set(e, errno, "open %s", parent);
-    while ((entry = readdir(handle)) != NULL) {
-        if (entry->d_name[0] == '.')
-            continue;
-        json_object *sandbox = json_object_new_object();
-        cleanup_free char *dir = text_format("%s/%s", parent, entry->d_name);
-        json_put_text(sandbox, "id", entry->d_name);
-        json_object_object_add(sandbox, "namespaces", paths_in(dir));
-        json_object_array_add(*list, sandbox);
-    }
-    return 0;
+    cleanup_free char *all = text_format("%s/sandboxes", run_dir);
+    return list_below(e, all, MAKING_WAIT_S, list);
 }
 
 int sandbox_enter_network(struct error *e, const char *run_dir, const char *id)

@@ -7,9 +7,11 @@
 
 #include <json-c/json.h>
 
-/* {id, hostname, namespaces, uidMappings?, gidMappings?, interface?, sysctls?} → {id, namespaces:
- * {net: path, …}}. Leaves the caller inside. */
-int sandbox_create(struct error *e, const char *run_dir, json_object *spec, json_object **result);
+struct job;
+
+/* The request: {id, hostname, namespaces, uidMappings?, gidMappings?, interface?, sysctls?} → {id,
+ * namespaces: {net: path, …}}. Leaves the caller inside. */
+int sandbox_create(struct error *e, const struct job *job, json_object **result);
 /* Succeeds when some or all of it is gone. */
 int sandbox_delete(struct error *e, const char *run_dir, const char *id);
 int sandbox_list(struct error *e, const char *run_dir, json_object **list);

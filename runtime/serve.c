@@ -4,6 +4,8 @@
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
+#include "making.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -25,12 +28,16 @@
 /* How long a client may take to read an error and go. */
 #define DRAIN_MAX_S 10
 
+/* How long the daemon before may take to end. */
+#define PREDECESSOR_MAX_S 5
+
 /* How long a client may take to send its request. */
 #define REQUEST_MAX_S 30
 
 struct server {
     const char *run_dir;
-    int listener, signals;
+    pid_t pid, watch;
+    int listener, signals, lock;
     /* One for each job at work: its other side is closed when the job is done. */
     int slots[JOBS_MAX];
     unsigned int slot_count;
@@ -130,6 +137,11 @@ static int detach(struct error *e, int connection, int slot)
     return 0;
 }
 
+int job_check_daemon(struct error *e, const struct job *job)
+{
+    return getppid() == job->daemon ? 0 : err_set(e, ECONNRESET, "the daemon has ended");
+}
+
 void job_release(struct job *job)
 {
     close(job->slot);
@@ -150,7 +162,10 @@ static void drain(int connection)
 static _Noreturn void job_main(const struct server *server, int connection, int slot)
 {
     struct error e = {0};
-    struct job job = {.connection = CONNECTION_FD, .slot = SLOT_FD, .run_dir = server->run_dir};
+    struct job job = {.connection = CONNECTION_FD,
+                      .slot = SLOT_FD,
+                      .daemon = server->pid,
+                      .run_dir = server->run_dir};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -192,43 +207,42 @@ static void accept_job(struct server *server)
     server->slots[server->slot_count++] = steal_fd(&ours);
 }
 
-/* Exits that nobody has written down: of containers whose shims were killed. */
-static void settle_all(const struct server *server)
-{
-    if (fork() != 0)
-        return;
-    struct error ignored;
-    cleanup_json json_object *list = NULL;
-    cleanup_free char *root = text_format("%s/containers", server->run_dir);
-    prctl(PR_SET_NAME, "mini-job", 0, 0, 0);
-    close_range(CONNECTION_FD, UINT_MAX, 0);
-    _exit(containers_list(&ignored, root, &list) < 0);
-}
-
 /* Jobs need no more than to be taken away, but a shim that was killed leaves a container behind. */
-static void reap(const struct server *server)
+static void reap(struct server *server)
 {
     struct signalfd_siginfo info;
     while (read(server->signals, &info, sizeof info) == (ssize_t)sizeof info)
         continue;
-    bool is_killed = false;
+    bool is_killed = false, is_unwatched = false;
     int status;
-    while (waitpid(-1, &status, WNOHANG) > 0)
-        is_killed |= WIFSIGNALED(status);
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        is_unwatched |= WIFSIGNALED(status) && pid == server->watch;
+        is_killed |= WIFSIGNALED(status) && pid != server->watch;
+    }
     if (is_killed)
-        settle_all(server);
+        settle_start(server->run_dir);
+    if (is_unwatched)
+        server->watch = watch_start(server->run_dir);
 }
 
 static int open_server(struct error *e, struct server *server)
 {
+    const char *run_dir = server->run_dir;
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    if (make_dirs(e, server->run_dir, 0700) < 0)
+    if (make_dirs(e, run_dir, 0700) < 0)
         return -1;
-    cleanup_close int dir = open(server->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_close int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
-        return err_set(e, errno, "open %s", server->run_dir);
+        return err_set(e, errno, "open %s", run_dir);
+    /* One that is about to end, as its agent has: what it still begins must be seen from here. */
+    server->lock = openat(dir, "serve.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (server->lock < 0)
+        return err_set(e, errno, "open %s/serve.lock", run_dir);
+    if (lock_within(e, server->lock, LOCK_EX, PREDECESSOR_MAX_S) < 0)
+        return err_wrap(e, "another daemon serves %s", run_dir);
     server->listener = socket_listen_at(e, dir, "runtime.sock");
     if (server->listener < 0)
         return -1;
@@ -251,11 +265,12 @@ static void free_slots(struct server *server, const struct pollfd *polls)
 
 int serve(struct error *e, const char *run_dir, bool follows_stdin)
 {
-    struct server server = {.run_dir = run_dir, .listener = -1, .signals = -1};
+    struct server server = {
+        .run_dir = run_dir, .pid = getpid(), .listener = -1, .signals = -1, .lock = -1};
     if (open_server(e, &server) < 0)
         return -1;
     prctl(PR_SET_NAME, "mini-serve", 0, 0, 0);
-    settle_all(&server);
+    server.watch = watch_start(run_dir);
     if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
         return err_set(e, errno, "tell the client");
     for (;;) {

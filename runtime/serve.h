@@ -11,6 +11,7 @@
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Bytes that one answered request line may have. */
 #define REQUEST_SIZE_MAX ((size_t)16 << 20)
@@ -20,7 +21,8 @@
 
 struct job {
     int connection;
-    int slot; /* open while it counts as a job */
+    int slot;     /* open while it counts as a job */
+    pid_t daemon; /* its parent */
     const char *run_dir;
     char *root; /* <run dir>/containers */
     json_object *request;
@@ -38,6 +40,12 @@ const struct job_row *job_find(const char *verb);
 /* Serves until killed, or until standard input ends when follows_stdin. Returns only on failure or
  * that end. */
 int serve(struct error *e, const char *run_dir, bool follows_stdin);
+
+/*
+ * Whether the daemon still lives. What is made is begun only then: the next daemon, and who asks
+ * it, can rely on knowing of all that earlier ones have begun.
+ */
+int job_check_daemon(struct error *e, const struct job *job);
 
 /* It goes on as something else than a job: a shim, a relay. */
 void job_release(struct job *job);

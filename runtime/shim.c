@@ -6,6 +6,7 @@
 #include "foreign.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "serve.h"
 #include "state.h"
 #include "title.h"
@@ -54,13 +55,16 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
     return c->runtime != NULL ? 0 : container_check(e, c->config);
 }
 
-static int launch(struct error *e, struct shim *shim, json_object *request, bool starts)
+static int launch(struct error *e, struct shim *shim, const struct job *job, bool starts)
 {
-    struct launch launch = {.waits_for_start = !starts, .stdio = {-1, -1, -1}, .console = -1};
+    struct launch launch = {.waits_for_start = !starts,
+                            .stdio = {-1, -1, -1},
+                            .console = -1,
+                            .client = &job->connection};
     struct program *program = shim->main = program_new(shim);
     program->has_terminal = json_flag(shim->container.config, "process.terminal", false);
     if (!program->has_terminal &&
-        program_pipes(e, program, json_flag(request, "hasStdin", false), launch.stdio) < 0)
+        program_pipes(e, program, json_flag(job->request, "hasStdin", false), launch.stdio) < 0)
         return -1;
     struct container *c = &shim->container;
     int result =
@@ -131,19 +135,16 @@ _Noreturn void shim_request(struct job *job, bool starts)
         reply_error(connection, &e);
         _exit(1);
     }
-    if (prepare(&e, &shim, job) < 0 || launch(&e, &shim, request, starts) < 0 ||
-        state_describe(&e, &shim.container, &answer) < 0) {
+    if (job_check_daemon(&e, job) < 0 || prepare(&e, &shim, job) < 0 ||
+        launch(&e, &shim, job, starts) < 0 || state_describe(&e, &shim.container, &answer) < 0) {
         undo(&shim);
         reply_error(connection, &e);
         _exit(1);
     }
     json_object_object_add(answer, "warnings", json_object_get(shim.container.warnings));
-    if (reply_result(connection, answer) < 0) {
-        /* Who asked for it has given up, and nobody would ever delete it. */
-        kill(shim.main->pid, SIGKILL);
-        undo(&shim);
-        _exit(1);
-    }
+    making_end(shim.container.dir_fd);
+    /* Who asked may have died meanwhile. What has begun to run goes on: the next one finds it. */
+    (void)reply_result(connection, answer);
     close(connection);
     job_release(job);
     json_object_put(answer);

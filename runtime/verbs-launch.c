@@ -7,6 +7,7 @@
 #include "foreground.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "state.h"
 
 #include <errno.h>
@@ -68,6 +69,7 @@ int verb_create(struct error *e, struct cli *cli)
                             .preserve_fds = cli->preserve_fds};
     if (make(e, cli, &c, &launch) < 0)
         return -1;
+    making_end(c.dir_fd);
     cli_warn(cli, c.warnings);
     return 0;
 }
@@ -83,6 +85,7 @@ int verb_run(struct error *e, struct cli *cli)
         undo(&c, launch.pid);
         return -1;
     }
+    making_end(c.dir_fd);
     container_hooks_after(&c, c.config, "poststart", launch.pid);
     cli_warn(cli, c.warnings);
     if (cli->is_detached)

@@ -56,7 +56,7 @@ int verb_state(struct error *e, struct cli *cli)
 int verb_list(struct error *e, struct cli *cli)
 {
     json_object *list = NULL;
-    if (containers_list(e, cli->root, &list) < 0)
+    if (containers_list(e, cli->root, false, &list) < 0)
         return -1;
     size_t count = json_count(list, "");
     for (size_t i = 0; cli->is_quiet && i < count; i++)

@@ -4,8 +4,16 @@ import type { ContainerState, Exit } from '../runtime/runtime.ts';
 import type { ContainerInfo } from './engine.ts';
 import type { ContainerRecord } from './records.ts';
 
-/** Exit code of a process whose end nobody saw, as Kubernetes tells it. */
+/** Exit code of a process that ended with its host, as Kubernetes tells it. */
 const UNKNOWN_EXIT_CODE = 255;
+
+/** What is found of a container after a restart of the engine. */
+interface Found {
+  readonly state: ContainerState | undefined;
+  /** See Runtime.runId. */
+  readonly runId: string;
+  readonly now: () => number;
+}
 
 export class Container {
   record: ContainerRecord;
@@ -58,9 +66,9 @@ export class Container {
   }
 
   /** The helper is about to start it: the record says so from now on. */
-  beginStart(): void {
+  beginStart(runId: string): void {
     const { exit: _exit, startedAt: _startedAt, ...rest } = this.record;
-    this.record = { ...rest, isStarted: true };
+    this.record = { ...rest, isStarted: true, runId };
     this.#isStarting = true;
     this.#earlyExit = undefined;
   }
@@ -73,7 +81,10 @@ export class Container {
   }
 
   /** It runs; returns the exit that came in before this was known. */
-  run(state: Pick<ContainerState, 'pid' | 'startedAt'>, now: () => number): Exit | undefined {
+  run(
+    state: Pick<ContainerState, 'pid' | 'startedAt' | 'exit'>,
+    now: () => number,
+  ): Exit | undefined {
     this.#isStarting = false;
     this.#status = 'running';
     this.#pid = state.pid;
@@ -82,7 +93,7 @@ export class Container {
       isStarted: true,
       startedAt: state.startedAt ?? new Date(now()).toISOString(),
     };
-    return this.#earlyExit;
+    return this.#earlyExit ?? state.exit;
   }
 
   setPaused(isPaused: boolean): void {
@@ -116,9 +127,9 @@ export class Container {
 
   /**
    * After a restart of the engine: what the helper knows of it decides, as the record of a start may not have
-   * reached the disk. True when the record has changed.
+   * reached the disk, nor the request the helper. True when the record has changed.
    */
-  adopt(state: ContainerState | undefined, now: () => number): boolean {
+  adopt({ state, runId, now }: Found): boolean {
     if (state?.status === 'running' || state?.status === 'paused') {
       const { exit: _exit, ...rest } = this.record;
       this.record = rest;
@@ -128,6 +139,11 @@ export class Container {
     }
     if (this.record.exit !== undefined) return false;
     if (!this.record.isStarted && state?.exit === undefined) return false;
+    if (state === undefined && this.record.runId === runId) {
+      // Its start was cut off before anything ran.
+      this.failStart();
+      return true;
+    }
     const exit = state?.exit ?? this.#unknownExit(now);
     this.#status = 'exited';
     this.record = { ...this.record, isStarted: true, exit, startedAt: exit.startedAt };

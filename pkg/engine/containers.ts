@@ -10,7 +10,7 @@ import { type ContainerConfig, type ContainerInfo, EngineError, type Resources }
 import { KeyedQueue } from './keyed-queue.ts';
 import { type LogLimits, launchSpec, makeDirectories } from './launch.ts';
 import { planProcess } from './process.ts';
-import { type ContainerRecord, RecordDirectory } from './records.ts';
+import { type ContainerRecord, checkId, RecordDirectory } from './records.ts';
 import type { Sandboxes } from './sandboxes.ts';
 import { isGone, signalNumber } from './signals.ts';
 import { toResources } from './spec.ts';
@@ -50,11 +50,11 @@ export class Containers {
     for (const record of records.values()) {
       this.#containers.add(new Container(record, images.retain(record.imageId)));
     }
-    this.#stopListening = runtime.onExit((exit) => this.#onExit(exit));
     const states = new Map((await runtime.list()).map((state) => [state.id, state]));
     for (const container of this.#containers.list()) {
       const state = states.get(container.id);
-      if (container.adopt(state, this.#now)) await this.#save(container);
+      const found = { state, runId: runtime.runId, now: this.#now };
+      if (container.adopt(found)) await this.#save(container);
       if (!container.isLive && state !== undefined) {
         await runtime.delete(container.id, { isForced: true });
       }
@@ -64,6 +64,8 @@ export class Containers {
       await runtime.delete(id, { isForced: true });
       await runtime.removeTree(this.#directory.path(id));
     }
+    // Only now: what has ended since they were listed is told to containers that are known to run.
+    this.#stopListening = runtime.onExit((exit) => this.#onExit(exit));
   }
 
   get(id: string): Container | undefined {
@@ -103,25 +105,20 @@ export class Containers {
       if (this.#containers.has(config.id)) {
         throw new EngineError('Conflict', `container ${config.id} exists already`);
       }
-      if (!/^[a-z0-9]{1,64}$/.test(config.id)) {
-        throw new EngineError(
-          'Internal',
-          `container id "${config.id}" must be 1 to 64 of a-z, 0-9`,
-        );
-      }
+      checkId('container', config.id);
       const container = this.#plan(config);
       try {
         await this.#directory.make(config.id);
         const { mounts, logPath } = config;
         const sandbox = this.#parts.sandboxes.configFor(config.sandboxId);
-        await Promise.all([
-          makeDirectories(this.path(config.id), { mounts, sandbox, ip, logPath }),
-          this.#save(container),
-        ]);
+        await makeDirectories(this.path(config.id), { mounts, sandbox, ip, logPath });
+        // Last: after a crash all that has a record is complete.
+        await this.#save(container);
         // Its removal may have begun meanwhile, and does not know of this one.
         this.#parts.sandboxes.configFor(config.sandboxId);
       } catch (error) {
         container.release();
+        await this.#directory.forget(config.id);
         await this.#parts.runtime.removeTree(this.path(config.id));
         if (error instanceof EngineError) throw error;
         throw new EngineError('Internal', `cannot create container ${config.id}`, error);
@@ -145,7 +142,7 @@ export class Containers {
         peerPid: this.get(config.security.pidOfContainer ?? '')?.pid,
         logLimits,
       });
-      container.beginStart();
+      container.beginStart(runtime.runId);
       const [started, saved] = await Promise.allSettled([runtime.run(spec), this.#save(container)]);
       if (started.status === 'rejected') {
         container.failStart();
@@ -227,9 +224,10 @@ export class Containers {
         throw new EngineError('Conflict', `container ${id} is ${container.status}; stop it first`);
       }
       const { runtime, emit } = this.#parts;
+      // First: cut off by a crash it is taken up again, and never for one that is still to be started.
+      await this.#directory.forget(id);
       await runtime.delete(id, { isForced: true });
       await runtime.removeTree(this.path(id));
-      this.#directory.forget(id);
       this.#containers.delete(id);
       container.release();
       container.announceExit();

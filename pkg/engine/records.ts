@@ -1,11 +1,11 @@
 /** What the engine keeps on disk: one JSON file for each sandbox and each container, in a directory of its own. */
 
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log/log.ts';
 import { readStateFile, StateFile } from '../runtime/atomic-file.ts';
 import type { Exit } from '../runtime/runtime.ts';
-import type { ContainerConfig, SandboxConfig } from './engine.ts';
+import { type ContainerConfig, EngineError, type SandboxConfig } from './engine.ts';
 import type { ProcessPlan } from './process.ts';
 
 export interface SandboxRecord {
@@ -25,10 +25,18 @@ export interface ContainerRecord {
   readonly process: ProcessPlan;
   readonly stopSignal: number;
   readonly createdAt: string;
-  /** Set before its first start: one that is gone without an exit died with the host. */
+  /** Set before its first start: one that is gone without an exit died with the host, or was never made. */
   readonly isStarted: boolean;
+  /** Of the run directory at its start; see Runtime.runId. */
+  readonly runId?: string;
   readonly startedAt?: string;
   readonly exit?: Exit;
+}
+
+/** Ids are names of directories. Throws EngineError. */
+export function checkId(what: 'container' | 'sandbox', id: string): void {
+  if (/^[a-z0-9]{1,64}$/.test(id)) return;
+  throw new EngineError('Internal', `${what} id "${id}" must be 1 to 64 of a-z and 0-9`);
 }
 
 /** A directory of records: `<root>/<id>/<file>`. */
@@ -54,9 +62,10 @@ export class RecordDirectory<T extends { readonly createdAt: string }> {
     for (const id of await readdir(this.root)) {
       try {
         const value = await readStateFile(join(this.root, id, this.#name));
-        records.set(id, decode<T>(value));
+        // Its making or its removal was cut off by a crash: nobody believes that it exists.
+        if (value === undefined) broken.push(id);
+        else records.set(id, decode<T>(value));
       } catch (error) {
-        // A crash between mkdir and the first write leaves this; nobody was told that it exists.
         log.warn('Dropped a record that cannot be read', { id, directory: this.root, error });
         broken.push(id);
       }
@@ -78,8 +87,10 @@ export class RecordDirectory<T extends { readonly createdAt: string }> {
     return file.save(snapshot);
   }
 
-  forget(id: string): void {
+  /** The first step of a removal: what a crash leaves of it is then removed at the next start. */
+  async forget(id: string): Promise<void> {
     this.#files.delete(id);
+    await rm(join(this.path(id), this.#name), { force: true });
   }
 }
 

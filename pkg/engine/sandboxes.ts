@@ -8,7 +8,7 @@ import type { Runtime, Sandbox, SandboxInterface, SandboxSpec } from '../runtime
 import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
 import { freeRange, MAX_RANGES, mappingOf } from './id-ranges.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { RecordDirectory, type SandboxRecord } from './records.ts';
+import { checkId, RecordDirectory, type SandboxRecord } from './records.ts';
 import { toResources } from './spec.ts';
 
 export interface SandboxParts {
@@ -138,9 +138,7 @@ export class Sandboxes {
   }
 
   async #make(config: SandboxConfig, signal?: AbortSignal): Promise<Entry> {
-    if (!/^[a-z0-9]{1,64}$/.test(config.id)) {
-      throw new EngineError('Internal', `sandbox id "${config.id}" must be 1 to 64 of a-z and 0-9`);
-    }
+    checkId('sandbox', config.id);
     const planned = this.#newRecord(config);
     this.#making.set(config.id, planned);
     try {
@@ -221,9 +219,9 @@ export class Sandboxes {
   /** The address is given back last: until then the sandbox may still answer on it. */
   async #dismantle(id: string): Promise<void> {
     const { runtime, network } = this.#parts;
+    await this.#directory.forget(id);
     await runtime.deleteSandbox(id);
     await Promise.all([network.release(id), runtime.removeTree(this.#directory.path(id))]);
-    this.#directory.forget(id);
   }
 
   #info({ record, namespaces }: Entry): SandboxInfo {

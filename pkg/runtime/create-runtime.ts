@@ -14,9 +14,10 @@ import {
   decodeUsage,
 } from './decode.ts';
 import { Exits } from './exits.ts';
+import { Makes } from './makes.ts';
 import { runNft } from './nft.ts';
+import { runIdOf } from './run-id.ts';
 import type { ContainerState, Runtime } from './runtime.ts';
-import { RuntimeError } from './runtime.ts';
 import { toRuntimeError } from './runtime-error.ts';
 import { askShim, attachShim, execShim } from './shim-session.ts';
 import type { VolumeHost } from './volume-host.ts';
@@ -35,13 +36,15 @@ export interface RuntimeOptions {
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { helper, runDir, log, clock = systemClock } = options;
   const daemon = new Daemon({ helper, runDir, log, clock });
+  const makes = new Makes(daemon, clock);
   const exits = new Exits({ runDir, log });
   // Spawned first: a fork copies the page tables of all that the process has by then.
   await daemon.start();
   await exits.start();
   return {
-    ...sandboxCalls(daemon),
-    ...containerCalls(daemon),
+    runId: await runIdOf(runDir),
+    ...sandboxCalls(daemon, makes),
+    ...containerCalls(daemon, makes),
     ...shimCalls(runDir),
     ...hostCalls(daemon),
     ...volumeCalls(daemon),
@@ -56,10 +59,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 
 type SandboxCalls = 'createSandbox' | 'deleteSandbox' | 'listSandboxes' | 'connect';
 
-function sandboxCalls(daemon: Daemon): Pick<Runtime, SandboxCalls> {
+function sandboxCalls(daemon: Daemon, makes: Makes): Pick<Runtime, SandboxCalls> {
   return {
     async createSandbox(spec, signal) {
-      return decodeSandbox(await daemon.call({ verb: 'sandbox-create', ...spec }, signal));
+      return decodeSandbox(await makes.createSandbox(spec, signal));
     },
     async deleteSandbox(id) {
       await daemon.call({ verb: 'sandbox-delete', id });
@@ -88,13 +91,13 @@ type ContainerCalls =
   | 'list'
   | 'processes';
 
-function containerCalls(daemon: Daemon): Pick<Runtime, ContainerCalls> {
+function containerCalls(daemon: Daemon, makes: Makes): Pick<Runtime, ContainerCalls> {
   const forState = async (call: Promise<unknown>): Promise<ContainerState> =>
     decodeState(await call);
   return {
-    create: (spec, signal) => forState(daemon.call({ verb: 'create', ...spec }, signal)),
-    run: (spec, signal) => forState(daemon.call({ verb: 'run', ...spec }, signal)),
-    start: (id) => forState(daemon.call({ verb: 'start', id })),
+    create: (spec, signal) => forState(makes.create(spec, signal)),
+    run: (spec, signal) => forState(makes.run(spec, signal)),
+    start: (id) => forState(makes.start(id)),
     async kill(id, signal, { isForAll = false } = {}) {
       await daemon.call({ verb: 'kill', id, signal, isForAll });
     },
@@ -110,14 +113,7 @@ function containerCalls(daemon: Daemon): Pick<Runtime, ContainerCalls> {
     async delete(id, { isForced = false } = {}) {
       await daemon.call({ verb: 'delete', id, isForced });
     },
-    async state(id) {
-      try {
-        return await forState(daemon.call({ verb: 'state', id }));
-      } catch (error) {
-        if (error instanceof RuntimeError && error.code === 'ENOENT') return undefined;
-        throw error;
-      }
-    },
+    state: (id) => makes.state(id),
     async list() {
       return decodeList(await daemon.call({ verb: 'list' }), decodeState);
     },

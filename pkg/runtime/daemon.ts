@@ -16,6 +16,8 @@ import { connectUnix } from './unix-connect.ts';
 
 /** How long a request may take before it is given up. */
 const REQUEST_MAX_MS = 60_000;
+/** How often and how long the end of a daemon that was killed is waited for. */
+const CONNECT_RETRIES = 200;
 const CONNECT_RETRY_MS = 5;
 /** How long the helper may take until it serves; it needs a few milliseconds. */
 const START_MAX_MS = 10_000;
@@ -25,10 +27,12 @@ const BUSY_RETRY_MS = 50;
 /** An answer longer than this is refused. */
 const ANSWER_MAX_BYTES = 64 << 20;
 const NEWLINE = 10;
-/** What a request ends with when nobody answered it. */
+/** What a request ends with when nobody answered it: the daemon died before it could pass it on, or what it had passed it to. */
 const UNANSWERED = ['ECONNRESET', 'EPIPE'];
-/** Verbs that may not be sent twice: the first may have been carried out. */
-const ONCE = ['create', 'run', 'start', 'kill', 'sandbox-create', 'connect'];
+/** How often a request is sent that nobody answers. */
+const ATTEMPTS_MAX = 5;
+/** Verbs that may not simply be sent again: the first may have been carried out in part. Sync with makes.ts. */
+const ONCE = ['create', 'run', 'start', 'sandbox-create'];
 /** Removing a large tree from a slow disk takes its time. */
 const SLOW_VERBS: Readonly<Record<string, number>> = { 'remove-tree': 1_800_000 };
 
@@ -78,22 +82,24 @@ export class Daemon {
 
   /** Sends a request and resolves to its result. Rejects with RuntimeError. */
   async call(request: Request, signal?: AbortSignal): Promise<unknown> {
-    try {
-      const { result, socket } = await this.open(request, signal);
-      socket.destroy();
-      return result;
-    } catch (error) {
-      const isUnanswered = error instanceof RuntimeError && UNANSWERED.includes(error.code);
-      if (!isUnanswered || ONCE.includes(request.verb)) throw error;
-      // The daemon was killed before it could pass the request on: nothing is lost by asking again.
-      const { result, socket } = await this.open(request, signal);
-      socket.destroy();
-      return result;
-    }
+    const { result, socket } = await this.open(request, signal);
+    socket.destroy();
+    return result;
   }
 
   /** Sends a request and resolves to its result with the connection, for verbs that go on with raw bytes. */
   async open(request: Request, signal?: AbortSignal): Promise<Opened> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#openOnce(request, signal);
+      } catch (error) {
+        if (!isUnanswered(error) || ONCE.includes(request.verb) || attempt === ATTEMPTS_MAX)
+          throw error;
+      }
+    }
+  }
+
+  async #openOnce(request: Request, signal?: AbortSignal): Promise<Opened> {
     const socket = await this.begin(request, signal);
     try {
       return await this.answer(socket, request.verb, signal, SLOW_VERBS[request.verb]);
@@ -180,16 +186,18 @@ export class Daemon {
   }
 
   async #connect(signal?: AbortSignal): Promise<Socket> {
-    await this.start();
-    try {
-      return await connectUnix(this.#path, signal);
-    } catch (error) {
-      signal?.throwIfAborted();
-      this.#options.log.debug('Found no runtime daemon', { error });
-      // Killed, and this loop has not yet heard of its end: waits for it, then starts another.
-      await sleep(CONNECT_RETRY_MS, signal, this.#options.clock);
+    const { clock, log } = this.#options;
+    for (let left = CONNECT_RETRIES; ; left -= 1) {
       await this.start();
-      return await connectUnix(this.#path, signal);
+      try {
+        return await connectUnix(this.#path, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (left === 0) throw error;
+        // Killed, and this loop has not yet heard of its end: waits for it, then starts another.
+        log.debug('Found no runtime daemon', { error });
+        await sleep(CONNECT_RETRY_MS, signal, clock);
+      }
     }
   }
 
@@ -244,6 +252,11 @@ export class Daemon {
     });
     log.debug('Started runtime daemon', { pid: child.pid });
   }
+}
+
+/** Whether nobody has answered, and nobody ever will. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof RuntimeError && UNANSWERED.includes(error.code);
 }
 
 function resultOf(answer: unknown): unknown {

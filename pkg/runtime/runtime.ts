@@ -132,7 +132,7 @@ export interface Exit {
   readonly signal?: number;
   /** The kernel killed the program for want of memory (not a child of it, nor a user). */
   readonly isOomKilled: boolean;
-  /** Its shim was killed, and it was ended for that: how it would have ended is not known, and `exitCode` is 255. */
+  /** Its shim was killed, and it was ended for that (SIGKILL): how it would have ended is not known. */
   readonly isLost?: boolean;
   /** RFC 3339 with nanoseconds. */
   readonly startedAt: string;
@@ -177,6 +177,8 @@ export class RuntimeError extends Error {
 }
 
 export interface Runtime extends VolumeHost {
+  /** Another one after the run directory was lost, and with it all that ran: after a reboot of the host. */
+  readonly runId: string;
   /** Makes a cgroup or changes its limits. It stays when the last one below it goes; whoever made it removes it. */
   keepCgroup(cgroup: CgroupSpec): Promise<void>;
   createSandbox(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
@@ -186,11 +188,15 @@ export interface Runtime extends VolumeHost {
 
   /**
    * Makes the container under a new shim; its process waits before exec. Given up by the signal, create and run may
-   * leave it when that came at the last moment: delete it with isForced.
+   * leave it: delete it with isForced. When daemon or shim are killed meanwhile, all three find out what came of it
+   * and do what is left to do.
    */
   create(spec: CreateSpec, signal?: AbortSignal): Promise<ContainerState>;
   start(id: string): Promise<ContainerState>;
-  /** create + start in one round trip. Rejects, and leaves nothing, when the program cannot be executed. */
+  /**
+   * create + start in one round trip. Rejects, and leaves nothing, when the program cannot be executed. Its state may
+   * be `stopped` with an exit when its shim was killed as it started.
+   */
   run(spec: CreateSpec, signal?: AbortSignal): Promise<ContainerState>;
   kill(id: string, signal: number, options?: { readonly isForAll?: boolean }): Promise<void>;
   pause(id: string): Promise<void>;

@@ -15,6 +15,8 @@ export interface ChurnOptions {
   readonly atOnce: number;
   /** Processes killed while each batch starts and ends; afterwards it is left to settle. */
   readonly killsABatch: number;
+  /** Mean time between two kills; 500 ms when absent. */
+  readonly killEveryMs?: number;
   /** How long a batch may take on a busy machine. */
   readonly batchTimeoutMs: number;
 }
@@ -22,30 +24,36 @@ export interface ChurnOptions {
 export interface ChurnReport {
   readonly kills: Readonly<Record<string, number>>;
   readonly ended: number;
+  /** How many of them the end of their shim took with it. */
+  readonly lost: number;
 }
 
-/** Mean time between two kills. */
 const KILL_EVERY_MS = 500;
 /** Every third pod runs until it is deleted, the others end by themselves with a code of their own. */
 const STAYS_EACH = 3;
 const CODES = 100;
 const ENDS_WITHIN_MS = 1_500;
-/** Of a container whose shim was killed: its own end may be seen by nobody. */
-const HARMED_CODES = [137, 255];
-/** Of a container whose start was cut off: also StartError. */
-const CUT_OFF_CODES = [...HARMED_CODES, 128];
+/** Of a container whose shim was killed: it is ended by SIGKILL, as nobody would see its end. */
+const HARMED_CODE = 137;
 const AGENT = /^\S*mini agent /;
+const POD_LOGS = '/var/lib/mini/pods-logs';
 
 export async function churn(options: ChurnOptions): Promise<ChurnReport> {
   const random = seeded(options.seed);
   const killer = new Killer(options, random);
   let ended = 0;
+  let lost = 0;
   for (let first = 0; first < options.pods; first += options.atOnce) {
     const count = Math.min(options.atOnce, options.pods - first);
     const numbers = Array.from({ length: count }, (_, i) => first + i);
-    ended += await batch(options, { numbers, random, killer });
+    const done = await batch(options, { numbers, random, killer }).catch((cause: unknown) => {
+      const told = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${told}\nKilled:\n${killer.history.join('\n')}`, { cause });
+    });
+    ended += done.length;
+    lost += done.filter((pod) => codeIn(pod) === HARMED_CODE).length;
   }
-  return { kills: killer.kills, ended };
+  return { kills: killer.kills, ended, lost };
 }
 
 interface Batch {
@@ -54,7 +62,11 @@ interface Batch {
   readonly killer: Killer;
 }
 
-async function batch(options: ChurnOptions, { numbers, random, killer }: Batch): Promise<number> {
+/** Resolves to the pods that have ended by themselves. */
+async function batch(
+  options: ChurnOptions,
+  { numbers, random, killer }: Batch,
+): Promise<readonly Pod[]> {
   const { cluster, batchTimeoutMs } = options;
   const objects = numbers.map((number) => podOf(number, random()));
   await Promise.all([cluster.apply(...objects), killer.run()]);
@@ -67,28 +79,21 @@ async function batch(options: ChurnOptions, { numbers, random, killer }: Batch):
     const stuck = last.filter((pod) => !isSettled(pod)).map(outlineOf);
     throw new Error(`Stuck: ${stuck.join('; ')}`, { cause: error });
   });
-  const suspects = last.flatMap((pod) => problemOf(pod, killer.harmed));
-  const wrong: string[] = [];
-  for (const { name, code, text } of suspects) {
-    // A start that was cut off before the program ran has no exit code to lose.
-    const hasRun = (await cluster.try(['logs', name])).stdout !== '';
-    if (hasRun || !CUT_OFF_CODES.includes(code)) wrong.push(text);
-  }
-  if (wrong.length > 0) throw new Error(`Lost or wrong exit codes: ${wrong.join('; ')}`);
+  const starts = await startsOf(cluster);
+  const wrong = last.flatMap((pod) => problemsOf(pod, killer.harmed, starts));
+  if (wrong.length > 0) throw new Error(`Lost, wrong or run twice:\n${wrong.join('\n')}`);
   const gone = async () => {
     await cluster.try(['delete', 'pods', '-l', 'app=churn', '--wait=false']);
     return (await churned(cluster)).length === 0;
   };
   await cluster.until('the pods to go', gone, batchTimeoutMs);
-  return last.filter(({ spec }) => spec.restartPolicy === 'Never').length;
+  return last.filter(({ spec }) => spec.restartPolicy === 'Never');
 }
 
 function podOf(number: number, chance: number) {
   const stays = number % STAYS_EACH === 0;
   const seconds = (chance * ENDS_WITHIN_MS) / 1000;
-  const script = stays
-    ? 'sleep 100000'
-    : `echo up; sleep ${seconds.toFixed(2)}; exit ${codeOf(number)}`;
+  const rest = stays ? 'exec sleep 100000' : `sleep ${seconds.toFixed(2)}; exit ${codeOf(number)}`;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -96,7 +101,7 @@ function podOf(number: number, chance: number) {
     spec: {
       restartPolicy: stays ? 'Always' : 'Never',
       terminationGracePeriodSeconds: 0,
-      containers: [{ name: 'c', image: BUSYBOX, command: ['sh', '-c', script] }],
+      containers: [{ name: 'c', image: BUSYBOX, command: ['sh', '-c', `echo up; ${rest}`] }],
     },
   };
 }
@@ -116,30 +121,65 @@ function isSettled({ spec, status }: Pod): boolean {
 }
 
 function outlineOf({ metadata, status }: Pod): string {
-  return `${metadata.name} ${JSON.stringify(status?.containerStatuses?.[0]?.state ?? status)}`;
+  const [container] = status?.containerStatuses ?? [];
+  const { state, restartCount } = container ?? {};
+  return `${metadata.name} ${JSON.stringify(state ?? status)} restarts=${restartCount}`;
 }
 
-interface Suspect {
-  readonly name: string;
-  readonly code: number;
-  readonly text: string;
+/** How often each run of a container has begun, by `<pod's uid>/<attempt>`: it says so in its log. */
+async function startsOf(cluster: Cluster): Promise<ReadonlyMap<string, number>> {
+  const script = `cd ${POD_LOGS} && grep -c ' stdout F up$' */c/*.log`;
+  const { stdout } = await cluster.one.run(['sh', '-c', script]);
+  const lines = stdout.matchAll(/_([^_/]+)\/c\/(\d+)\.log:(\d+)$/gm);
+  return new Map([...lines].map(([, uid, attempt, count]) => [`${uid}/${attempt}`, Number(count)]));
 }
 
-function problemOf(pod: Pod, harmed: ReadonlySet<string>): readonly Suspect[] {
-  if (pod.spec.restartPolicy !== 'Never') return [];
-  const { name } = pod.metadata;
-  const [container] = pod.status?.containerStatuses ?? [];
-  const code = container?.state?.terminated?.exitCode ?? -1;
-  const expected = codeOf(Number(name.split('-')[1]));
-  const isHarmed = harmed.has(container?.containerID?.split('//')[1] ?? '');
-  if (code === expected || (isHarmed && HARMED_CODES.includes(code))) return [];
-  return [{ name, code, text: `${outlineOf(pod)} instead of ${expected}` }];
+function codeIn({ status }: Pod): number | undefined {
+  return status?.containerStatuses?.[0]?.state?.terminated?.exitCode;
+}
+
+function problemsOf(
+  pod: Pod,
+  harmed: ReadonlySet<string>,
+  starts: ReadonlyMap<string, number>,
+): readonly string[] {
+  const { uid } = pod.metadata;
+  const isHarmed = (id: string | undefined) => harmed.has(id?.split('//')[1] ?? '');
+  const runs = pod.status?.containerStatuses?.[0]?.restartCount ?? 0;
+  const counts = Array.from({ length: runs + 1 }, (_, at) => starts.get(`${uid}/${at}`) ?? 0);
+  const problems = [
+    ...counts.flatMap((count, at) => (count > 1 ? [`run ${at} began ${count} times`] : [])),
+    ...(pod.spec.restartPolicy === 'Never'
+      ? endProblems(pod, isHarmed, counts[0])
+      : restartProblems(pod, isHarmed)),
+  ];
+  return problems.map((problem) => `${problem}: ${outlineOf(pod)}`);
+}
+
+type IsHarmed = (containerId: string | undefined) => boolean;
+
+function endProblems(pod: Pod, isHarmed: IsHarmed, count: number | undefined): readonly string[] {
+  const code = codeIn(pod);
+  const expected = codeOf(Number(pod.metadata.name.split('-')[1]));
+  if (code === expected) return count === 1 ? [] : ['has not run'];
+  const isLost = isHarmed(pod.status?.containerStatuses?.[0]?.containerID);
+  return code === HARMED_CODE && isLost ? [] : [`not ${expected}`];
+}
+
+function restartProblems({ status }: Pod, isHarmed: IsHarmed): readonly string[] {
+  const [container] = status?.containerStatuses ?? [];
+  if (!container?.restartCount) return [];
+  const before = container.lastState?.terminated;
+  const isLost = before?.exitCode === HARMED_CODE && isHarmed(before.containerID);
+  return isLost ? [] : [`restarted after ${JSON.stringify(before)}`];
 }
 
 /** Kills one of its host's processes at a time, and remembers the containers whose shim it has killed. */
 class Killer {
   readonly kills: Record<string, number> = { agent: 0, daemon: 0, shim: 0 };
   readonly harmed = new Set<string>();
+  /** What was killed and when, for the reader of a failure. */
+  readonly history: string[] = [];
   readonly #options: ChurnOptions;
   readonly #random: () => number;
 
@@ -150,8 +190,9 @@ class Killer {
 
   /** Kills what one batch is to suffer. */
   async run(): Promise<void> {
-    for (let i = 0; i < this.#options.killsABatch; i += 1) {
-      const waitMs = this.#random() * 2 * KILL_EVERY_MS;
+    const { killsABatch, killEveryMs = KILL_EVERY_MS } = this.#options;
+    for (let i = 0; i < killsABatch; i += 1) {
+      const waitMs = this.#random() * 2 * killEveryMs;
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       this.#kill();
     }
@@ -161,28 +202,26 @@ class Killer {
     const host = this.#options.cluster.one;
     const pick = <T>(all: readonly T[]): T | undefined =>
       all[Math.floor(this.#random() * all.length)];
-    const choice = pick(['agent', 'daemon', 'shim', 'shim'] as const);
+    const choice = pick(['agent', 'daemon', 'shim', 'shim'] as const) ?? 'shim';
     const agents = new Set(host.pidsOf(AGENT));
-    if (choice !== 'shim') {
-      const served = host.pidsOf(/mini-runtime serve/);
-      const daemons = served.filter((pid) => agents.has(parentOf(pid)));
-      this.#end(choice ?? 'agent', pick(choice === 'daemon' ? daemons : [...agents]));
-      return;
-    }
-    const shims = host.pidsOf(/mini-runtime/).filter((pid) => nameOf(pid) === 'mini-shim');
-    // One that is just starting or ending a container cannot be told whose it is.
-    const known = shims.map((pid) => ({ pid, id: containerBelow(pid) }));
-    const shim = pick(known.filter(({ id }) => id !== undefined));
-    if (shim?.id === undefined) return;
-    this.harmed.add(shim.id);
-    this.#end('shim', shim.pid);
-  }
-
-  #end(what: string, pid: number | undefined): void {
+    const helpers = host.pidsOf(/mini-runtime/);
+    const candidates = {
+      agent: [...agents],
+      daemon: helpers.filter((pid) => nameOf(pid) === 'mini-serve' && agents.has(parentOf(pid))),
+      // A container's first process has the name of its shim until it executes the program.
+      shim: helpers.filter(
+        (pid) => nameOf(pid) === 'mini-shim' && nameOf(parentOf(pid)) !== 'mini-shim',
+      ),
+    };
+    const pid = pick(candidates[choice]);
     if (pid === undefined) return;
     try {
+      // Before: one that has not yet named its container has not begun with it either.
+      const [, id = ''] = /shim ([0-9a-f]{64}) /.exec(commandOf(pid)) ?? [];
       process.kill(pid, 'SIGKILL');
-      this.kills[what] = (this.kills[what] ?? 0) + 1;
+      if (choice === 'shim') this.harmed.add(id);
+      this.kills[choice] = (this.kills[choice] ?? 0) + 1;
+      this.history.push(`${new Date().toISOString()} ${choice} ${pid} ${id.slice(0, 12)}`);
     } catch {
       // It ended by itself.
     }
@@ -205,11 +244,8 @@ function nameOf(pid: number): string {
   return read(`/proc/${pid}/comm`).trim();
 }
 
-/** The id of the container that a shim looks after: the name of its child's cgroup. */
-function containerBelow(shim: number): string | undefined {
-  const children = read(`/proc/${shim}/task/${shim}/children`).trim().split(' ').filter(Boolean);
-  const groups = children.map((pid) => read(`/proc/${pid}/cgroup`));
-  return /[0-9a-f]{64}/.exec(groups.join('\n'))?.[0];
+function commandOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
 }
 
 /** What a host with no pods must not have any more. */

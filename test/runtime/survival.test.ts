@@ -89,7 +89,7 @@ suite('runtime survival', ({ test, cleanup }) => {
     const shim = pidOf('mini-shim', `mini-runtime shim a --run-dir ${f.runDir}`);
     process.kill(shim, 'SIGKILL');
     const exit = await f.exit('a');
-    assert.equal([exit.exitCode, exit.isLost, exit.isOomKilled], [255, true, false]);
+    assert.equal([exit.exitCode, exit.isLost, exit.isOomKilled], [137, true, false]);
     const state = await f.runtime.state('a');
     assert.equal([state?.status, state?.exit], ['stopped', exit]);
     await gone(pid);
@@ -105,7 +105,7 @@ suite('runtime survival', ({ test, cleanup }) => {
     const [state] = await f.runtime.list();
     assert.equal(
       [state?.status, state?.exit?.exitCode, state?.exit?.isLost],
-      ['stopped', 255, true],
+      ['stopped', 137, true],
     );
     assert.is((await f.exit('a')).isLost, true);
     await gone(pid);
