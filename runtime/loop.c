@@ -24,12 +24,13 @@
 #define SUPERBLOCK_OFFSET 1024
 #define SUPERBLOCK_MAGIC 0xEF53
 #define INCOMPAT_64BIT 0x80
+#define STATE_ERROR 2
 
 struct superblock {
     uint32_t inodes, blocks_low, reserved_low, free_low, free_inodes, first_block, log_block_size;
     uint8_t skipped[28];
-    uint16_t magic;
-    uint8_t more[38];
+    uint16_t magic, state;
+    uint8_t more[36];
     uint32_t incompatible;
     uint8_t rest[236];
     uint32_t blocks_high;
@@ -133,15 +134,28 @@ int loop_find(struct error *e, const char *file, char device[LOOP_NAME_SIZE], in
     return 0;
 }
 
-int64_t ext4_bytes(struct error *e, const char *file)
+static int read_superblock(struct error *e, const char *file, struct superblock *super)
 {
-    struct superblock super;
     cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, errno, "open %s", file);
-    if (pread(fd, &super, sizeof super, SUPERBLOCK_OFFSET) != (ssize_t)sizeof super ||
-        le16toh(super.magic) != SUPERBLOCK_MAGIC)
+    if (pread(fd, super, sizeof *super, SUPERBLOCK_OFFSET) != (ssize_t)sizeof *super ||
+        le16toh(super->magic) != SUPERBLOCK_MAGIC)
         return err_set(e, EINVAL, "%s holds no ext4", file);
+    return 0;
+}
+
+int ext4_is_damaged(struct error *e, const char *file)
+{
+    struct superblock super;
+    return read_superblock(e, file, &super) < 0 ? -1 : (le16toh(super.state) & STATE_ERROR) != 0;
+}
+
+int64_t ext4_bytes(struct error *e, const char *file)
+{
+    struct superblock super;
+    if (read_superblock(e, file, &super) < 0)
+        return -1;
     uint64_t blocks = le32toh(super.blocks_low);
     if ((le32toh(super.incompatible) & INCOMPAT_64BIT) != 0)
         blocks |= (uint64_t)le32toh(super.blocks_high) << 32;

@@ -20,6 +20,10 @@ int loop_find(struct error *e, const char *file, char device[LOOP_NAME_SIZE], in
 /* Size of the ext4 in this file by its superblock. */
 int64_t ext4_bytes(struct error *e, const char *file);
 
+/* Whether the kernel has met an error in the ext4 in this file, which has not been checked since.
+ */
+int ext4_is_damaged(struct error *e, const char *file);
+
 /* Grows the ext4 that is mounted from a loop device at path to this size; the file has it already.
  * EPERM: this process has no CAP_SYS_RESOURCE. */
 int ext4_grow_mounted(struct error *e, const char *path, int64_t bytes);

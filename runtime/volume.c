@@ -68,6 +68,14 @@ int volume_make_image(struct error *e, const char *image, int64_t bytes)
     return made;
 }
 
+/* Mends the file system of an image that is not mounted, as far as nobody need be asked. */
+static int mend_idle(struct error *e, const char *image)
+{
+    int is_damaged = ext4_is_damaged(e, image);
+    const char *check[] = {"e2fsck", "-p", image, NULL};
+    return is_damaged <= 0 ? is_damaged : program_run(e, check);
+}
+
 /* Grows the file system of an image that is not mounted, when its file has grown. */
 static int grow_idle(struct error *e, const char *image)
 {
@@ -79,9 +87,8 @@ static int grow_idle(struct error *e, const char *image)
         return err_set(e, errno, "look at %s", image);
     if (info.st_size - bytes < 4096)
         return 0;
-    cleanup_free char *path = text_format("%s", image);
-    const char *check[] = {"e2fsck", "-f", "-p", path, NULL};
-    const char *grow[] = {"resize2fs", path, NULL};
+    const char *check[] = {"e2fsck", "-f", "-p", image, NULL};
+    const char *grow[] = {"resize2fs", image, NULL};
     return program_run(e, check) < 0 ? -1 : program_run(e, grow);
 }
 
@@ -90,7 +97,7 @@ int volume_mount_image(struct error *e, const char *image, const char *path)
     int is_mounted = volume_is_mounted(e, path);
     if (is_mounted != 0)
         return is_mounted < 0 ? -1 : 0;
-    if (make_dirs(e, path, 0755) < 0 || grow_idle(e, image) < 0)
+    if (make_dirs(e, path, 0755) < 0 || mend_idle(e, image) < 0 || grow_idle(e, image) < 0)
         return -1;
     char device[LOOP_NAME_SIZE];
     cleanup_close int loop = loop_attach(e, image, false, device);

@@ -25,8 +25,8 @@ int volume_mount_huge(struct error *e, const char *path, int64_t page_bytes);
  * host has no mkfs.ext4. */
 int volume_make_image(struct error *e, const char *image, int64_t bytes);
 
-/* Mounts the image, its file system grown to the size of the file first. The loop device goes away
- * with the mount. */
+/* Mounts the image, its file system mended and grown to the size of the file first. The loop device
+ * goes away with the mount. */
 int volume_mount_image(struct error *e, const char *image, const char *path);
 
 /* Grows the image to this size, and its file system too when it is mounted at path. EPERM: the

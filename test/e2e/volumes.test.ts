@@ -1,6 +1,6 @@
 /** Claims as users have them: volumes that mini makes, on the node of the pod, with the size that was asked for. */
 
-import { existsSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
@@ -91,6 +91,16 @@ function localVolume(name: string, source: object, node = 'one') {
 
 const asking = (storage: string) =>
   JSON.stringify({ spec: { resources: { requests: { storage } } } });
+
+/** Writes this to the beginning of a file; returns what was there. */
+function exchangeStart(path: string, start: Buffer): Buffer {
+  const fd = openSync(path, 'r+');
+  const before = Buffer.alloc(start.length);
+  readSync(fd, before, 0, before.length, 0);
+  writeSync(fd, start, 0, start.length, 0);
+  closeSync(fd);
+  return before;
+}
 
 const inside = (cluster: Cluster, name: string, script: string) =>
   cluster.kubectl('exec', name, '--', 'sh', '-c', script);
@@ -249,10 +259,11 @@ suite('e2e/volumes', ({ test }) => {
   );
 
   test(
-    'static volumes, ephemeral ones, read-only and shared use; what the node does not have it says',
+    'static volumes, ephemeral ones, read-only and shared use; what the node does not have it says, and what is damaged',
     async () => {
       const cluster = await shared.get();
       const host = cluster.one;
+      const here = { nodeSelector: { 'kubernetes.io/hostname': 'one' } };
       await host.ok([
         'sh',
         '-c',
@@ -265,6 +276,8 @@ suite('e2e/volumes', ({ test }) => {
         localVolume('csi', { csi: { driver: 'csi.example.org', volumeHandle: 'x' } }),
         localVolume('nfs', { nfs: { server: '192.0.2.1', path: '/' } }),
         ...['disk', 'gone', 'csi', 'nfs'].map(named),
+        claim('hurt', '16Mi'),
+        using('hurt', 'hurt', here),
         using('writer', 'disk'),
         pod('reader', { persistentVolumeClaim: { claimName: 'disk', readOnly: true } }),
         ...['gone', 'csi', 'nfs'].map((name) => using(`of-${name}`, name)),
@@ -272,7 +285,8 @@ suite('e2e/volumes', ({ test }) => {
           ephemeral: { volumeClaimTemplate: { spec: claim('', '4Mi').spec } },
         }),
       );
-      await ready(cluster, 'writer', 'reader', 'scratch');
+      await ready(cluster, 'writer', 'reader', 'scratch', 'hurt');
+      await inside(cluster, 'hurt', 'echo kept > /v/kept');
       assert.is(await inside(cluster, 'writer', 'cat /v/file; echo new > /v/sub/new'), 'there\n');
       assert.is(await inside(cluster, 'reader', 'cat /v/sub/new'), 'new\n');
       const refused = await cluster.try(['exec', 'reader', '--', 'touch', '/v/x']);
@@ -302,9 +316,22 @@ suite('e2e/volumes', ({ test }) => {
         'of-gone',
         'of-csi',
         'of-nfs',
+        'hurt',
       );
       await cluster.kubectl('wait', '--for=delete', 'pvc/scratch-v', '--timeout=60s');
       assert.match(await cluster.kubectl('get', 'pvc', 'disk'), /Bound/);
+      // A file system that is gone is said to be, nothing is made in its place, and its claim stays.
+      const volume = await read(cluster, 'pvc/hurt', '.spec.volumeName');
+      const image = join(storage(cluster, 'one'), '.images', `${volume}_default_hurt.ext4`);
+      const start = exchangeStart(image, Buffer.alloc(4096));
+      await cluster.apply(using('again', 'hurt', here));
+      await told(cluster, 'pod/again', new RegExp(`FailedMount.*${volume}.*holds no ext4`));
+      assert.match(await cluster.kubectl('get', 'pvc', 'hurt'), /Bound/);
+      exchangeStart(image, start);
+      await ready(cluster, 'again');
+      assert.is(await inside(cluster, 'again', 'cat /v/kept'), 'kept\n');
+      await cluster.kubectl('delete', 'pod', 'again');
+      await cluster.kubectl('delete', 'pvc', 'hurt');
     },
     TIMEOUT_MS,
   );

@@ -198,6 +198,38 @@ echo overwritten >> /proc/self/fd/4 && touch /won; touch /tried; sleep 1000`;
     TIMEOUT_MS,
   );
 
+  test(
+    'CVE-2021-25741: a subPath stays in its volume though it is exchanged with a link while it is mounted',
+    async () => {
+      const box = await setUp();
+      const [volume, outside] = [join(box.dir, 'volume'), join(box.dir, 'outside')];
+      mkdirSync(join(volume, 'x'), { recursive: true });
+      mkdirSync(outside);
+      writeFileSync(join(volume, 'x/name'), 'inside');
+      writeFileSync(join(outside, 'name'), 'outside');
+      symlinkSync(outside, join(volume, 'y'));
+      const source = join(volume, 'x');
+      box.config(['cat', '/sub/name'], {
+        mounts: [
+          { destination: '/sub', type: 'bind', source, sourceRoot: volume, options: ['rbind'] },
+        ],
+      });
+      await box.race('exchange', source, join(volume, 'y'));
+      // What was mounted: the directory, or what the link is inside of the volume, or nothing.
+      const seen = new Set<string>();
+      await repeat(
+        box,
+        ({ code, stdout, stderr }) => {
+          assert.is(stdout.includes('outside'), false, 'another part of the host was mounted');
+          seen.add(code === 0 ? stdout : stderr);
+        },
+        () => seen.has('inside') && seen.size > 1,
+      );
+      assert.equal(readdirSync(outside), ['name'], 'made outside of the volume');
+    },
+    TIMEOUT_MS,
+  );
+
   test('CVE-2023-27561: /proc and /sys are neither links nor covered', async () => {
     // With a link the mount ends up in a volume whose owner puts a fake in its place; a runtime with the hole runs
     // the program.

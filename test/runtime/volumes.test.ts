@@ -9,7 +9,9 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -109,6 +111,37 @@ suite('runtime volumes', ({ test, cleanup }) => {
     await runtime.growImage(at('i'), at('m'), 96 * MIB);
     await runtime.mountImage(at('i'), at('m'));
     assert.ok(size() > 96 * MIB * (1 - OVERHEAD), `${size()}`);
+    assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+  });
+
+  test('an image that was damaged is mended before it is mounted, or refused with the reason', async () => {
+    const { runtime, at } = await setUp();
+    const debug = (...commands: readonly string[]) =>
+      execFileSync('debugfs', ['-w', '-f', '-', at('i')], {
+        input: commands.join('\n'),
+        stdio: ['pipe', 'pipe', 'pipe'],
+      }).toString();
+    await runtime.makeImage(at('i'), 32 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    writeFileSync(at('m/kept'), 'kept');
+    mkdirSync(at('m/lost'));
+    await runtime.unmount(at('m'));
+    // As after an error that the kernel met: the flag, and a directory without its inode.
+    debug('ssv state 2', 'clri lost');
+    await runtime.mountImage(at('i'), at('m'));
+    assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+    assert.equal(readdirSync(at('m')).sort(), ['kept', 'lost+found']);
+    await runtime.unmount(at('m'));
+    assert.match(debug('show_super_stats -h'), /Filesystem state: +clean\n/);
+    debug('ssv state 2');
+    const fd = openSync(at('i'), 'r+');
+    const table = Buffer.alloc(4096);
+    readSync(fd, table, 0, table.length, 4096);
+    writeSync(fd, Buffer.alloc(table.length), 0, table.length, 4096);
+    assert.match(String(await rejects(runtime.mountImage(at('i'), at('m')))), /e2fsck failed: /);
+    writeSync(fd, table, 0, table.length, 4096);
+    closeSync(fd);
+    await runtime.mountImage(at('i'), at('m'));
     assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
   });
 

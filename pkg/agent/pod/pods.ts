@@ -167,7 +167,7 @@ export class Pods implements StaticRunner {
 
   /** Removes sandboxes and directories of pods without a worker; to be called once the first list is here. */
   async removeOrphans(): Promise<void> {
-    const { engine, paths, log } = this.#context;
+    const { engine, paths, log, volumes } = this.#context;
     const isOrphan = (uid: string | undefined): uid is string =>
       uid !== undefined && !this.#workers.has(uid);
     const sandboxes = engine.listSandboxes().filter(({ labels }) => isOrphan(labels[POD_UID]));
@@ -175,7 +175,9 @@ export class Pods implements StaticRunner {
     const roots = [paths.dataDir, paths.runDir].map((root) => join(root, 'pods'));
     const read = (root: string) => readdir(root).catch(() => []);
     const directories = (await Promise.all(roots.map(read))).flat();
-    const uids = new Set([...sandboxes.map(({ labels }) => labels[POD_UID]), ...directories]);
+    const users = await volumes.users();
+    const known = sandboxes.map(({ labels }) => labels[POD_UID]);
+    const uids = new Set([...known, ...directories, ...users]);
     for (const uid of [...uids].filter(isOrphan)) {
       try {
         await removeOrphan(this.#context, uid);

@@ -130,7 +130,8 @@ export async function unmountBacking(host: VolumeHost, path: string): Promise<vo
 
 export async function removeBacking(host: VolumeHost, { path, image }: Backing): Promise<void> {
   await unmountBacking(host, path);
-  await rm(image, { force: true });
+  // The second is what an agent that was killed had begun.
+  for (const file of [image, `${image}.part`]) await rm(file, { force: true });
   await host.removeTree(path);
 }
 

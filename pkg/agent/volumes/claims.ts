@@ -70,6 +70,11 @@ export class Claims {
     }
   }
 
+  /** Uids of the pods that use claims here, whatever else there is of them. */
+  users(): Promise<readonly string[]> {
+    return this.#users.pods();
+  }
+
   close(): Promise<void> {
     return this.#localPath.close();
   }

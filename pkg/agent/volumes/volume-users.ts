@@ -29,10 +29,17 @@ export class VolumeUsers {
 
   /** Names of the volumes that a pod uses. */
   async volumesOf(uid: string): Promise<readonly string[]> {
-    const found: string[] = [];
-    for (const volume of await readdir(this.#directory).catch(() => [])) {
-      if ((await this.of(volume)).includes(uid)) found.push(volume);
-    }
-    return found;
+    const all = await this.#all();
+    return all.filter(([, users]) => users.includes(uid)).map(([volume]) => volume);
+  }
+
+  /** Uids of all pods that use any. */
+  async pods(): Promise<readonly string[]> {
+    return (await this.#all()).flatMap(([, users]) => users);
+  }
+
+  async #all(): Promise<readonly (readonly [volume: string, users: readonly string[]])[]> {
+    const volumes = await readdir(this.#directory).catch(() => []);
+    return Promise.all(volumes.map(async (volume) => [volume, await this.of(volume)] as const));
   }
 }

@@ -75,6 +75,11 @@ export class Volumes {
     return this.#options.tokens.refreshAtMs(uid);
   }
 
+  /** Uids of the pods that use claims here, whatever else there is of them. */
+  users(): Promise<readonly string[]> {
+    return this.#options.claims.users();
+  }
+
   close(): Promise<void> {
     return this.#options.claims.close();
   }

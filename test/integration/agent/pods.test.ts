@@ -1,6 +1,6 @@
 /** Pods on a node: a real API server and agent, containers played by a fake engine. */
 
-import { stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Node, Pod } from '../../../pkg/api/generated/types.ts';
@@ -290,7 +290,12 @@ suite('agent: pods on a node', ({ test, cleanup }) => {
       { namespace: 'default', name: 'orphan' },
       { gracePeriodSeconds: 0 },
     );
+    // Killed before anything else was made of this one.
+    const users = join(node.directory, 'data/storage/.users');
+    await mkdir(join(users, 'pvc-1'), { recursive: true });
+    await writeFile(join(users, 'pvc-1/0-0-0'), '');
     await node.restart();
+    assert.equal(await readdir(users), []);
     assert.is(node.engine.listSandboxes().length, 0);
     assert.is(node.engine.listContainers().length, 0);
     const left = await stat(join(node.directory, 'data/pods', metadata.uid)).catch(() => undefined);
