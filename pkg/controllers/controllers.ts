@@ -37,7 +37,7 @@ export function allControllers(options: ControllersOptions): readonly Controller
     disruption,
     namespace,
     nodeLifecycle(options),
-    taintEviction,
+    taintEviction(),
     nodeIpam(options.clusterCidr),
     podGc(options),
     serviceAccount,

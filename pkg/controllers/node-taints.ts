@@ -68,24 +68,22 @@ export function silentConditions(
   return [...others, ...unknown];
 }
 
-/** When a pod must leave a node with these taints: milliseconds since the epoch, undefined = it may stay. */
-export function evictionAt(
-  { spec }: Pod,
-  taints: readonly Taint[],
-  now: number,
-): number | undefined {
-  let earliest: number | undefined;
+export function isEvicting({ effect }: Taint): boolean {
+  return effect === 'NoExecute';
+}
+
+/** How long a pod may be under these taints, all of which evict, in milliseconds; undefined = for ever. */
+export function toleratedMs({ spec }: Pod, taints: readonly Taint[]): number | undefined {
+  let least: number | undefined;
   for (const taint of taints) {
-    if (taint.effect !== 'NoExecute') continue;
-    const matching = (spec.tolerations ?? []).filter((toleration) => tolerates(toleration, taint));
-    if (matching.length === 0) return now;
-    const limits = matching.flatMap(({ tolerationSeconds }) => tolerationSeconds ?? []);
-    if (limits.length === 0) continue;
-    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : now;
-    const due = since + Math.max(0, Math.min(...limits)) * 1000;
-    earliest = Math.min(earliest ?? due, due);
+    // The first one that fits counts, as in Kubernetes.
+    const toleration = spec.tolerations?.find((each) => tolerates(each, taint));
+    if (!toleration) return 0;
+    const { tolerationSeconds: seconds } = toleration;
+    if (seconds !== undefined)
+      least = Math.min(least ?? Number.POSITIVE_INFINITY, Math.max(0, seconds) * 1000);
   }
-  return earliest;
+  return least;
 }
 
 function tolerates(

@@ -10,8 +10,9 @@ import { keyOf, refOf } from '../../../pkg/api/meta.ts';
 import type { Context } from '../../../pkg/controllers/controller.ts';
 import { freeShare, parseClusterCidr } from '../../../pkg/controllers/node-ipam.ts';
 import { nodeLifecycle } from '../../../pkg/controllers/node-lifecycle.ts';
-import { evictionAt, silentConditions, taintsOf } from '../../../pkg/controllers/node-taints.ts';
+import { silentConditions, taintsOf, toleratedMs } from '../../../pkg/controllers/node-taints.ts';
 import { itemOf, keyRef } from '../../../pkg/controllers/owner-graph.ts';
+import { taintEviction } from '../../../pkg/controllers/taint-eviction.ts';
 import { silent } from '../../../pkg/log/log.ts';
 import { movableClock } from '../../harness/movable-clock.ts';
 import { suite } from '../../harness/suite.ts';
@@ -85,31 +86,116 @@ suite('nodes', ({ test }) => {
     );
   });
 
-  const since = '2026-01-01T00:59:00Z';
-  const taint = { key: 'k', value: 'v', effect: 'NoExecute', timeAdded: since };
-  const evictions: readonly [string, readonly Toleration[], number | undefined][] = [
-    ['without a toleration at once', [], NOW],
-    ['with another toleration at once', [{ key: 'other', operator: 'Exists' }], NOW],
-    ['with a toleration for ever never', [{ key: 'k', operator: 'Exists' }], undefined],
-    ['with one for all keys never', [{ operator: 'Exists' }], undefined],
-    ['with one for 300 s then', [{ key: 'k', value: 'v', tolerationSeconds: 300 }], NOW + 240_000],
+  const taint = { key: 'k', value: 'v', effect: 'NoExecute' };
+  const stays: readonly [string, readonly Toleration[], number | undefined][] = [
+    ['not at all without a toleration', [], 0],
+    ['not at all with another toleration', [{ key: 'other', operator: 'Exists' }], 0],
+    ['for ever with a toleration for ever', [{ key: 'k', operator: 'Exists' }], undefined],
+    ['for ever with one for all keys', [{ operator: 'Exists' }], undefined],
+    ['for 300 s with one for those', [{ key: 'k', value: 'v', tolerationSeconds: 300 }], 300_000],
     [
-      'with a shorter one sooner',
+      'as long as the first that fits says',
       [
         { key: 'k', operator: 'Exists', tolerationSeconds: 300 },
         { operator: 'Exists', tolerationSeconds: 30 },
       ],
-      NOW - 30_000,
+      300_000,
     ],
   ];
-  for (const [title, tolerations, expected] of evictions) {
-    test(`a pod leaves a tainted node ${title}`, () => {
-      assert.is(
-        evictionAt(pod(tolerations), [taint, { key: 'x', effect: 'NoSchedule' }], NOW),
-        expected,
-      );
+  for (const [title, tolerations, expected] of stays) {
+    test(`a pod stays on a tainted node ${title}`, () => {
+      assert.is(toleratedMs(pod(tolerations), [taint]), expected);
     });
   }
+
+  test('of several taints the one that is tolerated least counts', () => {
+    const other = { key: 'x', effect: 'NoExecute' };
+    const one = { key: 'k', operator: 'Exists', tolerationSeconds: 300 };
+    const two = { key: 'x', operator: 'Exists', tolerationSeconds: 30 };
+    assert.is(toleratedMs(pod([one, two]), [taint, other]), 30_000);
+    assert.is(toleratedMs(pod([one]), [taint, other]), 0);
+  });
+
+  const tainted = () => {
+    const clock = movableClock();
+    let live: Node | undefined;
+    let pods: Pod[] = [];
+    const told: string[] = [];
+    const context = {
+      cache: { get: () => live, indexed: () => pods },
+      client: {
+        patch: async () => live,
+        remove: async (_resource: string, { name }: { name: string }) =>
+          told.push(`deleted ${name}`),
+      },
+      events: { normal: (_pod: Pod, _reason: string, message: string) => told.push(message) },
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+    } as unknown as Context;
+    const controller = taintEviction();
+    return {
+      clock,
+      told,
+      look: () => controller.reconcile({ name: 'x' }, context, AbortSignal.timeout(5_000)),
+      restarted: () =>
+        taintEviction().reconcile({ name: 'x' }, context, AbortSignal.timeout(5_000)),
+      set: (taints: readonly Taint[], ...next: Pod[]) => {
+        live = node([], taints);
+        pods = next;
+      },
+    };
+  };
+  const named = (name: string, seconds: number): Pod => {
+    const toleration = { key: 'k', operator: 'Exists', tolerationSeconds: seconds };
+    const metadata = { ...METADATA, namespace: 'default', name, uid: name };
+    return { ...pod([toleration]), metadata };
+  };
+
+  test('pods leave when the time is over that they tolerate a taint for, whoever set it', async () => {
+    const { clock, told, look, set } = tainted();
+    const [short, long] = [named('short', 5), named('long', 25)];
+    set([taint], short, long);
+    assert.equal(await look(), { requeueAfterMs: 5_000 });
+    await clock.pass(4_000);
+    clock.move(-3_600_000); // Nobody stays longer, or shorter, for a clock that is set.
+    assert.equal(await look(), { requeueAfterMs: 1_000 });
+    await clock.pass(1_000);
+    assert.equal(await look(), { requeueAfterMs: 20_000 });
+    assert.equal(told, ['Marking for deletion Pod default/short', 'deleted short']);
+    set([taint], long);
+    await clock.pass(20_000);
+    await look();
+    assert.equal(told.slice(2), ['Marking for deletion Pod default/long', 'deleted long']);
+  });
+
+  test('a taint that is removed in time lets its pods stay', async () => {
+    const { clock, told, look, set } = tainted();
+    set([taint], named('a', 10));
+    await look();
+    await clock.pass(5_000);
+    set([], named('a', 10));
+    assert.equal(await look(), {});
+    assert.equal(told, ['Cancelling deletion of Pod default/a']);
+    await clock.pass(60_000);
+    assert.equal(await look(), {});
+    set([taint], named('a', 10));
+    assert.equal(await look(), { requeueAfterMs: 10_000 });
+    assert.is(told.length, 1);
+  });
+
+  test('a restart gives no more time under a taint that says since when it is there', async () => {
+    const { clock, look, restarted, set } = tainted();
+    const timeAdded = new Date(clock.now()).toISOString();
+    set([{ ...taint, timeAdded }], named('a', 300));
+    await look();
+    await clock.pass(100_000);
+    assert.equal(await restarted(), { requeueAfterMs: 200_000 });
+    // A pod that came later has all of its time.
+    const late = named('late', 300);
+    const startTime = new Date(clock.now()).toISOString();
+    set([{ ...taint, timeAdded }], { ...late, status: { startTime } });
+    assert.equal(await restarted(), { requeueAfterMs: 300_000 });
+  });
 
   test('shares of the cluster range are given lowest first', () => {
     const range = parseClusterCidr('10.42.0.0/16');
