@@ -20,7 +20,7 @@ export async function deleteCollection(parts: Parts, call: Call): Promise<Server
   const { request, resource } = call;
   const options = deleteOptionsOf(request.query, decodeOptions(request));
   const admit = admission(parts, call, options.isDryRun);
-  const { items, metadata } = collect(parts, call);
+  const { items, metadata } = await collect(parts, call);
   const remove = async ({ metadata: { namespace = '', name } }: ApiObject) => {
     try {
       await deleteObject(parts, { resource, ref: refIn(namespace, name), options, admit });

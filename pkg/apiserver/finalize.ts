@@ -8,7 +8,7 @@ import { isDryRunQuery } from './dry-run.ts';
 import type { Call, Parts } from './parts.ts';
 import { respondObject } from './respond.ts';
 import { checkName } from './verbs.ts';
-import { changeObject, refIn } from './write.ts';
+import { changeObject, isPinned, refIn } from './write.ts';
 
 /** Serves PUT to namespaces/finalize. */
 export async function finalize(parts: Parts, call: Call): Promise<ServerResponse> {
@@ -20,7 +20,7 @@ export async function finalize(parts: Parts, call: Call): Promise<ServerResponse
     ref: refIn('', route.name),
     subresource: 'finalize',
     isDryRun: isDryRunQuery(request.query),
-    isRetried: !next.metadata.resourceVersion,
+    isRetried: !isPinned(next),
     change: (current) => finalized(asNamespace(current), asNamespace(next)),
   });
   return respondObject(parts, call, { object });

@@ -12,12 +12,12 @@ import { type Selection, selectionOf } from './selection.ts';
 import { keyFor, prefixFor } from './storage.ts';
 
 /** Serves a list. Throws BadRequest, Invalid, Expired, Timeout. */
-export function list(parts: Parts, call: Call): ServerResponse {
-  return respondList(parts, call, collect(parts, call));
+export async function list(parts: Parts, call: Call): Promise<ServerResponse> {
+  return respondList(parts, call, await collect(parts, call));
 }
 
 /** The list that a call's query asks for. */
-export function collect(parts: Parts, { request, resource, route }: Call): ApiList {
+export async function collect(parts: Parts, { request, resource, route }: Call): Promise<ApiList> {
   const { query } = request;
   const selection = selectionOf(resource, query);
   const limit = wholeNumber(query, 'limit');
@@ -26,8 +26,11 @@ export function collect(parts: Parts, { request, resource, route }: Call): ApiLi
   const namespace = route.namespace;
   checkContinuation(query);
   if (token) return nextChunk(parts, { resource, selection, limit, namespace, token });
-  checkRevision(query, parts.storage.store.revision);
-  const found = parts.storage.list(resource, namespace);
+  const revision = exactRevision(resource, query, parts.storage.store.revision);
+  const found =
+    revision === undefined
+      ? parts.storage.list(resource, namespace)
+      : await parts.storage.listAt(resource, namespace, revision);
   return chunk(parts, { resource, selection, limit, ...found });
 }
 
@@ -136,17 +139,23 @@ function checkMatch(resource: Resource, query: URLSearchParams): void {
   );
 }
 
-function checkRevision(query: URLSearchParams, current: number): void {
+/** The past revision that is asked for; undefined for the state as it is. Throws Timeout, Expired. */
+function exactRevision(
+  { isVolatile }: Resource,
+  query: URLSearchParams,
+  current: number,
+): number | undefined {
   const text = query.get('resourceVersion') ?? '';
-  if (text === '') return;
+  if (text === '') return undefined;
   const asked = revisionIn(text);
   if (asked > current) throw futureRevision(asked, current);
   const isExact = query.get('resourceVersionMatch') === 'Exact';
   const isLegacyExact =
     !query.get('resourceVersionMatch') && Number(query.get('limit')) > 0 && asked > 0;
-  if ((isExact || isLegacyExact) && asked < current) {
-    throw expired('The resourceVersion for the provided list is too old.');
-  }
+  if (asked === current || !(isExact || isLegacyExact)) return undefined;
+  // Not every state that such an object has been in is written down.
+  if (isVolatile) throw expired('The resourceVersion for the provided list is too old.');
+  return asked;
 }
 
 /** What is said to clients that know more than this server, e.g. after a restore. Source: apiserver storage errors.go. */

@@ -3,12 +3,13 @@
  * The only part of the server that calls the store. What it returns is shared: never change it.
  */
 
-import { alreadyExists, conflict, notFound, unavailable } from '../api/errors.ts';
+import { alreadyExists, conflict, expired, notFound, unavailable } from '../api/errors.ts';
 import type { ApiObject, Ref } from '../api/meta.ts';
 import type { Resource } from '../api/resource.ts';
 import { resourceOf } from '../api/resources.ts';
 import {
   type Backend,
+  Compacted,
   KeyNotFound,
   type KeyValue,
   ReadOnly,
@@ -49,6 +50,16 @@ export class Storage {
 
   list(resource: Resource, namespace?: string): StoredPage {
     return this.store.list(prefixFor(resource, namespace));
+  }
+
+  /** As they were at a revision. Rejects with Expired when that is not known any more. */
+  async listAt(resource: Resource, namespace: string, revision: number): Promise<StoredPage> {
+    try {
+      return await this.store.listAt(prefixFor(resource, namespace), revision);
+    } catch (error) {
+      if (!(error instanceof Compacted)) throw error;
+      throw expired('The resourceVersion for the provided list is too old.');
+    }
   }
 
   /** The decoded value as an object of this resource; the same object for the same value. */

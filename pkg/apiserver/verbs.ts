@@ -12,7 +12,7 @@ import type { Call, Parts } from './parts.ts';
 import { refuseUnserved } from './refusals.ts';
 import { respondObject } from './respond.ts';
 import { nameOf } from './storage.ts';
-import { changeObject, createObject, refIn } from './write.ts';
+import { changeObject, createObject, isPinned, refIn } from './write.ts';
 
 /** Serves GET of one object. Throws NotFound. */
 export function get(parts: Parts, call: Call): ServerResponse {
@@ -68,7 +68,7 @@ export async function update(parts: Parts, call: Call): Promise<ServerResponse> 
     change: () => next,
     subresource: route.subresource,
     isDryRun,
-    isRetried: !next.metadata.resourceVersion,
+    isRetried: !isPinned(next),
     admit: admission(parts, call, isDryRun),
     track: trackerOf(parts, call),
   });

@@ -48,13 +48,19 @@ export async function createObject(writer: Writer, creation: Creation): Promise<
     try {
       if (!creation.isDryRun) return await writer.storage.create(resource, object);
       const target = { resource, ref: object.metadata };
-      if (!writer.storage.get(target)) return object;
+      if (!writer.storage.get(target)) return unstored(object);
       return await writer.storage.create(resource, object);
     } catch (error) {
       if (!isGenerated || attempt === NAME_ATTEMPTS || !isReason(error, 'AlreadyExists'))
         throw error;
     }
   }
+}
+
+/** What is only tried out has no revision, not an empty one. */
+function unstored(object: ApiObject): ApiObject {
+  const { resourceVersion: _none, ...metadata } = object.metadata;
+  return { ...object, metadata: metadata as ApiObject['metadata'] };
 }
 
 async function newObject(writer: Writer, creation: Creation): Promise<ApiObject> {
@@ -163,8 +169,9 @@ function isWhole({ subresource = '' }: Replacement): boolean {
   return subresource === '' || subresource === 'status';
 }
 
-function isPinned({ metadata }: Draft<ApiObject>): boolean {
-  return Boolean(metadata.resourceVersion);
+/** Zero is any revision. */
+export function isPinned({ metadata }: Draft<ApiObject>): boolean {
+  return Boolean(metadata.resourceVersion) && metadata.resourceVersion !== '0';
 }
 
 interface Save extends Replacement {
@@ -203,7 +210,11 @@ function checkIdentity(target: Target, proposed: Draft<ApiObject>, current: ApiO
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
     throw conflict(name, current.metadata.name, why);
   }
-  if (resourceVersion && resourceVersion !== current.metadata.resourceVersion) {
+  if (resourceVersion && !/^\d+$/.test(resourceVersion)) {
+    const why = `Invalid value: ${JSON.stringify(resourceVersion)}: must be a resource version that the server gave`;
+    refuse(target.resource, current, [{ field: 'metadata.resourceVersion', message: why }]);
+  }
+  if (isPinned(proposed) && resourceVersion !== current.metadata.resourceVersion) {
     throw conflict(name, current.metadata.name, MODIFIED);
   }
 }

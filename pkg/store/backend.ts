@@ -62,6 +62,8 @@ export interface Backend {
   get(key: string): KeyValue | undefined;
   /** Values under a prefix in key order. */
   list(prefix: string, options?: ListOptions): Page;
+  /** The same, all of them, as they were at a revision. Rejects with Compacted when that history is gone. */
+  listAt(prefix: string, revision: number): Promise<Page>;
   /** Writes and resolves to the stored value once it is durable and visible. Throws RevisionConflict, ReadOnly. */
   put(key: string, encode: Encode, options?: WriteOptions): Promise<KeyValue>;
   /** Deletes and resolves to the deleted value with the deletion's revision. Throws RevisionConflict, KeyNotFound, ReadOnly. */

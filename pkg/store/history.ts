@@ -2,11 +2,12 @@
 
 import type { StoreEvent } from './backend.ts';
 
-export interface HistoryLimits {
+interface HistoryLimits {
   readonly maxEvents: number;
   readonly maxBytes: number;
 }
 
+const LIMITS: HistoryLimits = { maxEvents: 20_000, maxBytes: 16 * 1024 * 1024 };
 /** Dropped slots are reclaimed once they outnumber the live ones by this many. */
 const SLACK = 1024;
 
@@ -18,7 +19,7 @@ export class History {
   /** Every event with a revision greater than this is held. */
   #floor: number;
 
-  constructor(limits: HistoryLimits, floor: number) {
+  constructor(floor: number, limits = LIMITS) {
     this.#limits = limits;
     this.#floor = floor;
   }

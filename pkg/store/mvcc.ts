@@ -25,7 +25,7 @@ import {
 import { History } from './history.ts';
 import type { Journal, LogEntry, Snapshot } from './journal.ts';
 import { Pipeline } from './pipeline.ts';
-import { State } from './state.ts';
+import { State, takenBack } from './state.ts';
 import { VolatileKeys } from './volatile-keys.ts';
 import { Watchers } from './watchers.ts';
 import type { Pending, Write } from './write.ts';
@@ -34,7 +34,6 @@ import type { Pending, Write } from './write.ts';
 const QUEUE_MAX = 100_000;
 /** Writes made visible in one turn; bounds how long it holds the event loop. */
 const APPLY_MAX = 128;
-const HISTORY_LIMITS = { maxEvents: 20_000, maxBytes: 16 * 1024 * 1024 };
 const RECOVER_RETRY_MS = 5_000;
 const COMPACT_INTERVAL_MS = 5 * 60_000;
 
@@ -73,7 +72,7 @@ export class MvccStore implements Backend {
     this.#assigned = snapshot.revision;
     this.#state = new State(snapshot.items, snapshot.revision);
     this.#compacted = snapshot.compactedRevision;
-    this.#history = new History(HISTORY_LIMITS, snapshot.revision);
+    this.#history = new History(snapshot.revision);
     this.#pipeline = new Pipeline({
       journal,
       reserved: snapshot.revision,
@@ -104,6 +103,11 @@ export class MvccStore implements Backend {
     return this.#state.list(prefix, options);
   }
 
+  async listAt(prefix: string, revision: number): Promise<Page> {
+    const { items } = this.#state.list(prefix, {});
+    return takenBack(items, revision, await this.#eventsSince(prefix, revision));
+  }
+
   put(key: string, encode: Encode, options: WriteOptions = {}): Promise<KeyValue> {
     return this.#decide(key, options, (latest) => {
       const revision = this.#assigned + 1;
@@ -129,15 +133,16 @@ export class MvccStore implements Backend {
   }
 
   watch(prefix: string, after: number): Watch {
+    return this.#watchers.add(prefix, this.#eventsSince(prefix, after));
+  }
+
+  #eventsSince(prefix: string, after: number): StoreEvent[] | Promise<StoreEvent[]> {
     if (after < this.compactedRevision) throw new Compacted(after, this.compactedRevision);
-    const floor = this.#history.floor;
-    if (after >= floor) return this.#watchers.add(prefix, this.#history.since(prefix, after));
-    const recent = this.#history.since(prefix, floor);
+    const { floor } = this.#history;
+    const recent = this.#history.since(prefix, Math.max(after, floor));
+    if (after >= floor) return recent;
     const older = this.#flushVolatile().then(() => this.#journal.read(prefix, after, floor));
-    return this.#watchers.add(
-      prefix,
-      older.then((events) => [...events, ...recent]),
-    );
+    return older.then((events) => [...events, ...recent]);
   }
 
   async compact(revision: number): Promise<void> {

@@ -57,3 +57,18 @@ export class State {
     return { type: value === undefined ? 'delete' : 'put', current, previous };
   }
 }
+
+/** What was listed before these events, all of which came after the revision. */
+export function takenBack(
+  now: readonly KeyValue[],
+  revision: number,
+  events: readonly StoreEvent[],
+): Page {
+  const values = new Map(now.map((item) => [item.key, item]));
+  for (const { current, previous } of events.toReversed()) {
+    if (previous) values.set(current.key, previous);
+    else values.delete(current.key);
+  }
+  const items = [...values.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return { items, revision, remaining: 0 };
+}

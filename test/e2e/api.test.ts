@@ -50,7 +50,8 @@ suite('e2e/api', ({ test, cleanup }) => {
   test(
     'lists: chunks of one revision over changes, revisions that are too new, unknown or contradictory',
     async () => {
-      const { api } = await start();
+      const started = await start();
+      const { api } = started;
       const system = '/api/v1/namespaces/kube-public/configmaps';
       for (let i = 0; i < 9; i += 1) await api.ok(system, post(named(`c${i}`)));
       const first = await api.ok(`${system}?limit=4`);
@@ -69,7 +70,6 @@ suite('e2e/api', ({ test, cleanup }) => {
         ['resourceVersion=999999999', 504, /Too large resource version: 999999999, current: \d+/],
         ['resourceVersionMatch=Exact', 422, /forbidden unless resourceVersion is provided/],
         ['resourceVersion=0&resourceVersionMatch=Exact', 422, /forbidden for resourceVersion "0"/],
-        ['resourceVersion=1&resourceVersionMatch=Exact', 410, /too old/],
         ['limit=-1', 400, /limit/],
         ['labelSelector=a+in+(', 400, /labelSelector/],
         ['fieldSelector=spec.foo%3D1', 400, /field label not supported: spec.foo/],
@@ -80,6 +80,18 @@ suite('e2e/api', ({ test, cleanup }) => {
         assert.match(refusal.message, message, query);
       }
       await api.ok(`${CONFIG_MAPS}?continue=${first.metadata.continue}`, { code: 400 });
+      // A past revision, also from the disk.
+      const past = `${system}?resourceVersionMatch=Exact&resourceVersion=${first.metadata.resourceVersion}`;
+      for (const at of ['now', 'after a restart']) {
+        const then = await api.ok(past);
+        assert.is(then.metadata.resourceVersion, first.metadata.resourceVersion, at);
+        assert.equal(
+          namesOf(then).filter((name) => name.startsWith('c')),
+          ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8'],
+        );
+        assert.is((await api.ok(`${past}&limit=4`)).items.length, 4);
+        if (at === 'now') await started.restart();
+      }
       assert.equal(
         namesOf(await api.ok(`${system}?resourceVersion=0&fieldSelector=metadata.name%3Dc1`)),
         ['c1'],
@@ -165,7 +177,16 @@ suite('e2e/api', ({ test, cleanup }) => {
         }
       });
       await Promise.all(increments);
-      assert.equal((await api.ok(path)).data, { n: '64' });
+      const counted = await api.ok(path);
+      assert.equal(counted.data, { n: '64' });
+      const at = (resourceVersion: string) => ({
+        method: 'PUT',
+        body: { ...counted, metadata: { ...counted.metadata, resourceVersion } },
+      });
+      const refused = await api.ok(path, { ...at('abc'), code: 422 });
+      assert.match(refused.message, /metadata.resourceVersion: Invalid value: "abc"/);
+      await api.ok(path, { ...at('1'), code: 409 });
+      await api.ok(path, at('0'));
 
       const held = `${CONFIG_MAPS}/held`;
       await api.ok(CONFIG_MAPS, post({ metadata: { name: 'held', finalizers: ['x.io/y'] } }));
@@ -194,7 +215,8 @@ suite('e2e/api', ({ test, cleanup }) => {
       }
       assert.equal(generations, [2, 2, 2]);
 
-      await api.ok(`${CONFIG_MAPS}?dryRun=All`, post(named('dry')));
+      const dry = await api.ok(`${CONFIG_MAPS}?dryRun=All`, post(named('dry')));
+      assert.not('resourceVersion' in dry.metadata);
       await api.ok(`${CONFIG_MAPS}/dry`, { code: 404 });
       const apply = (value: string) =>
         patch(

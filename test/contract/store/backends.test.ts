@@ -199,6 +199,29 @@ function contract(
     assert.is(String(store.get('/w/a')?.value), '3');
   });
 
+  test('a past revision is listed as it was, unless it was compacted', async () => {
+    const store = await opened();
+    const listed = async (revision: number) => {
+      const page = await store.listAt('/w/', revision);
+      assert.is(page.revision, revision);
+      return page.items.map(({ key, value, revision: at }) => `${key}=${value}@${at}`);
+    };
+    const b = (await store.put('/w/b', text('1'))).revision;
+    const a = (await store.put('/w/a', text('1'))).revision;
+    await store.put('/other', text('1'));
+    const changed = (await store.put('/w/b', text('2'))).revision;
+    const gone = (await store.delete('/w/a')).revision;
+    await store.put('/w/a', text('new'));
+    assert.equal(await listed(b), [`/w/b=1@${b}`]);
+    assert.equal(await listed(a), [`/w/a=1@${a}`, `/w/b=1@${b}`]);
+    assert.equal(await listed(changed), [`/w/a=1@${a}`, `/w/b=2@${changed}`]);
+    assert.equal(await listed(gone), [`/w/b=2@${changed}`]);
+    assert.is((await listed(store.revision)).length, 2);
+    await store.compact(changed);
+    assert.ok((await rejects(store.listAt('/w/', a))) instanceof Compacted);
+    assert.equal(await listed(gone), [`/w/b=2@${changed}`]);
+  });
+
   test('volatile and durable writes become visible in the order of revisions', async () => {
     const store = await opened();
     const { revision } = await store.put('/v/start', text('0'));
