@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define CAPS_MAX 64
+
 /* By number, as <linux/capability.h> numbers them. */
 static const char *const names[] = {"CAP_CHOWN",
                                     "CAP_DAC_OVERRIDE",
@@ -58,34 +60,41 @@ const char *const *caps_names(void)
     return names;
 }
 
+static unsigned int number_of(const char *name)
+{
+    unsigned int cap = 0;
+    while (names[cap] != NULL && strcmp(names[cap], name) != 0)
+        cap++;
+    return cap;
+}
+
+/* Names that are not known here are left out. */
 static uint64_t caps_set(json_object *capabilities, const char *which)
 {
     json_object *list = json_at(capabilities, which);
+    size_t count = json_count(list, "");
     uint64_t set = 0;
-    for (unsigned int cap = 0; names[cap] != NULL; cap++)
-        if (json_has_text(list, names[cap]))
+    for (size_t i = 0; i < count; i++) {
+        unsigned int cap = number_of(json_entry_text(list, i));
+        if (names[cap] != NULL)
             set |= (uint64_t)1 << cap;
+    }
     return set;
 }
 
-static uint64_t caps_bounding(void)
+/* Those of the set that the bounding set has. */
+static uint64_t caps_bounded(uint64_t set)
 {
-    uint64_t set = 0;
-    int has = 0;
-    /* -1 at the first that this kernel does not know. */
-    for (unsigned int cap = 0; cap < 64 && has >= 0; cap++)
-        if ((has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) == 1)
-            set |= (uint64_t)1 << cap;
+    for (unsigned int cap = 0; set >> cap != 0; cap++)
+        if ((set & (uint64_t)1 << cap) != 0 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+            set &= ~((uint64_t)1 << cap);
     return set;
 }
 
 bool caps_has(const char *name)
 {
-    uint64_t can = caps_bounding();
-    for (unsigned int cap = 0; names[cap] != NULL; cap++)
-        if (strcmp(names[cap], name) == 0)
-            return (can & (uint64_t)1 << cap) != 0;
-    return false;
+    unsigned int cap = number_of(name);
+    return names[cap] != NULL && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1;
 }
 
 void caps_restrict(json_object *capabilities)
@@ -102,11 +111,18 @@ void caps_restrict(json_object *capabilities)
 int caps_bound(struct error *e, json_object *capabilities)
 {
     uint64_t wanted = caps_set(capabilities, "bounding");
-    uint64_t present = caps_bounding();
-    for (unsigned int cap = 0; cap < 64; cap++) {
-        uint64_t bit = (uint64_t)1 << cap;
-        if ((present & bit) != 0 && (wanted & bit) == 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return err_set(e, errno, "drop capability %u", cap);
+    for (unsigned int cap = 0; cap < CAPS_MAX; cap++) {
+        if ((wanted & (uint64_t)1 << cap) != 0 || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        int code = errno;
+        if (code == EINVAL)
+            break; /* The first that this kernel does not know. */
+        /* Who may not drop any need not drop what is not there. */
+        int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        if (has > 0)
+            return err_set(e, code, "drop capability %u", cap);
+        if (has < 0)
+            break;
     }
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return err_set(e, errno, "keep capabilities");
@@ -132,10 +148,9 @@ int caps_raise(struct error *e, uint64_t kept)
 
 int caps_apply(struct error *e, json_object *capabilities, uint64_t kept)
 {
-    uint64_t can = caps_bounding();
-    uint64_t permitted = caps_set(capabilities, "permitted") & can;
+    uint64_t permitted = caps_bounded(caps_set(capabilities, "permitted"));
     uint64_t effective = caps_set(capabilities, "effective") & permitted;
-    uint64_t inheritable = caps_set(capabilities, "inheritable") & can;
+    uint64_t inheritable = caps_bounded(caps_set(capabilities, "inheritable"));
     uint64_t ambient = caps_set(capabilities, "ambient") & permitted & inheritable;
     struct __user_cap_data_struct data[2];
     for (unsigned int half = 0; half < 2; half++) {
@@ -146,7 +161,7 @@ int caps_apply(struct error *e, json_object *capabilities, uint64_t kept)
     if (set_data(e, data) < 0)
         return -1;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (unsigned int cap = 0; cap < 64; cap++)
+    for (unsigned int cap = 0; cap < CAPS_MAX; cap++)
         if ((ambient & (uint64_t)1 << cap) != 0 &&
             prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
             return err_set(e, errno, "raise ambient capability %u", cap);

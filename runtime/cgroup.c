@@ -71,8 +71,8 @@ int cgroup_plan(struct error *e, struct cgroup *g, json_object *config, const ch
     g->path = *path == '\0' ? text_format("/mini/%s", id)
                             : text_format("%s%s", *path == '/' ? "" : "/", path);
     for (size_t i = 0; !g->is_v2 && i < sizeof known / sizeof *known; i++)
-        if (is_mounted(known[i].name) && !uses(g, known[i].name) &&
-            (known[i].wanted_by == NULL || json_at(config, known[i].wanted_by) != NULL))
+        if ((known[i].wanted_by == NULL || json_at(config, known[i].wanted_by) != NULL) &&
+            !uses(g, known[i].name) && is_mounted(known[i].name))
             g->controllers[g->count++] = known[i].name;
     return 0;
 }
@@ -141,6 +141,10 @@ static int enable_v2(struct error *e, const char *dir)
 static int make_levels(struct error *e, const char *mount, const char *path, const char *controller)
 {
     cleanup_free char *dir = text_format("%s%s", mount, path);
+    bool is_plain = controller != NULL && strcmp(controller, "cpuset") != 0;
+    /* Mostly its parent is there. */
+    if (is_plain && (mkdir(dir, 0755) == 0 || errno == EEXIST))
+        return 0;
     for (char *next = dir + strlen(mount); next != NULL;) {
         *next = '\0';
         if (controller == NULL && enable_v2(e, dir) < 0)
@@ -151,7 +155,7 @@ static int make_levels(struct error *e, const char *mount, const char *path, con
             *next = '\0';
         if (mkdir(dir, 0755) < 0 && errno != EEXIST)
             return err_set(e, errno, "mkdir %s", dir);
-        if (controller != NULL && strcmp(controller, "cpuset") == 0 && cpuset_fill(e, dir) < 0)
+        if (controller != NULL && !is_plain && cpuset_fill(e, dir) < 0)
             return -1;
     }
     return 0;

@@ -107,6 +107,7 @@ void container_close(struct container *c)
     close_now(&c->mounts_fd);
     free(c->dir);
     free(c->bundle);
+    free(c->memberships);
     json_object_put(c->config);
     json_object_put(c->overlay);
     json_object_put(c->runtime);
@@ -193,6 +194,11 @@ static bool client_waits(int connection)
 
 static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
 {
+    /* Beside the first process, which sets itself up. */
+    launch->oom_kills = cgroup_oom_kills(&c->cgroup);
+    cleanup_free char *state = state_text(c, launch->pid);
+    if (launch->meanwhile != NULL && launch->meanwhile(e, launch->context) < 0)
+        return -1;
     if (run_create_hooks(e, c, launch->pid, host_end) < 0)
         return -1;
     /* sync 1 */
@@ -200,7 +206,7 @@ static int finish_launch(struct error *e, struct container *c, struct launch *la
         return -1;
     if (launch->client != NULL && !client_waits(*launch->client))
         return err_set(e, ECANCELED, "start container %s: nobody waits for it", c->id);
-    if (state_write(e, c, launch->pid) < 0)
+    if (state_write(e, c, state) < 0)
         return -1;
     return sync_send(e, host_end, SYNC_EXECUTE); /* sync 2 */
 }
@@ -227,7 +233,6 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
         cgroup_make(e, &c->cgroup) < 0 ||
         cgroup_limit(e, &c->cgroup, json_at(c->config, "linux.resources"), c->warnings) < 0)
         return -1;
-    launch->oom_kills = cgroup_oom_kills(&c->cgroup);
     if (launch->waits_for_start && (listener = socket_listen_at(e, c->dir_fd, "start.sock")) < 0)
         return -1;
     if (sync_pair(e, pair) < 0)

@@ -27,8 +27,9 @@ struct container {
     struct users *users;  /* what it needs in a user namespace, while it is launched; or NULL */
     json_object *warnings;
     struct cgroup cgroup;
-    bool has_shim; /* this process stays as its shim */
-    int mounts_fd; /* its mount namespace, held while it is deleted, or -1 */
+    char *memberships; /* /proc/self/cgroup of the first process, read by itself; or NULL */
+    bool has_shim;     /* this process stays as its shim */
+    int mounts_fd;     /* its mount namespace, held while it is deleted, or -1 */
 };
 
 /* What the first process is given besides its config. */
@@ -42,6 +43,10 @@ struct launch {
     const int *client; /* connection of who asked for it, or NULL */
     pid_t pid;         /* result */
     long oom_kills;    /* result: in the cgroup before it */
+    /* What must be done before the program is executed, while the first process sets itself up; or
+     * NULL. */
+    int (*meanwhile)(struct error *e, void *context);
+    void *context;
 };
 
 /*

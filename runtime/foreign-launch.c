@@ -97,7 +97,8 @@ int foreign_launch(struct error *e, struct container *c, struct launch *launch)
     cgroup_free(&c->cgroup);
     cgroup_find(&c->cgroup, path);
     launch->oom_kills = cgroup_oom_kills(&c->cgroup);
-    if (state_write(e, c, launch->pid) < 0)
+    cleanup_free char *state = state_text(c, launch->pid);
+    if (state_write(e, c, state) < 0)
         return -1;
     return launch->waits_for_start ? 0 : foreign_verb(e, c, "start", c->id, NULL);
 }

@@ -128,6 +128,8 @@ static int set_up(struct error *e, struct init *init, char **program)
         return -1;
     if (attributes_time(e, config) < 0)
         return -1;
+    if (mounts_read_memberships(e, init->container) < 0)
+        return -1;
     /* Made by a member of the cgroup, so that it is the new namespace's root. */
     if (namespace_is_new(config, "cgroup") && unshare(CLONE_NEWCGROUP) < 0)
         return err_set(e, errno, "make cgroup namespace");

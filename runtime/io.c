@@ -145,6 +145,9 @@ int write_all(int fd, const void *data, size_t size)
 
 int make_dirs(struct error *e, const char *path, mode_t mode)
 {
+    /* Mostly it is there. */
+    if (mkdir(path, mode) == 0 || errno == EEXIST)
+        return 0;
     cleanup_free char *copy = text_format("%s", path);
     for (char *slash = copy + 1; *copy != '\0' && slash != NULL; slash++) {
         slash = strchr(slash, '/');

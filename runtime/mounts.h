@@ -59,6 +59,8 @@ int overlay_mount(struct error *e, json_object *overlay, const char *target);
  * device. */
 int overlay_mount_layers(struct error *e, json_object *lower, const char *target);
 int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns);
+/* Before a cgroup namespace is made, which has no names for what is above it. */
+int mounts_read_memberships(struct error *e, struct container *c);
 /* Mounts cgroups at target (O_PATH). */
 int mounts_cgroups(struct error *e, const struct container *c, int target,
                    const struct mount_options *options);

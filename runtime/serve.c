@@ -270,6 +270,9 @@ int serve(struct error *e, const char *run_dir, bool follows_stdin)
     if (open_server(e, &server) < 0)
         return -1;
     prctl(PR_SET_NAME, "mini-serve", 0, 0, 0);
+    /* The C library reads the time zone now, once for all jobs. */
+    char now[TIME_TEXT_SIZE];
+    time_text(now);
     server.watch = watch_start(run_dir);
     if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
         return err_set(e, errno, "tell the client");

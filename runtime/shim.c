@@ -37,38 +37,58 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
     setsid();
     struct container *c = &shim->container;
     c->has_shim = true;
-    if (exit_reserve(e, c) < 0)
-        return -1;
-    cleanup_free char *title =
-        text_format("mini-runtime shim %s --run-dir %s", c->id, job->run_dir);
-    title_set(title);
     c->bundle = text_format("%s", json_text(request, "bundle", "/"));
     c->config = json_object_get(json_at(request, "config"));
     c->runtime = json_object_get(json_at(request, "runtime"));
     c->overlay = json_object_get(json_at(request, "overlay"));
     shim->is_stdin_once = json_flag(request, "isStdinOnce", false);
+    return c->runtime != NULL ? 0 : container_check(e, c->config);
+}
+
+struct starting {
+    struct shim *shim;
+    const struct job *job;
+};
+
+/* What the program must find in place: a record of its end, who answers for it, its log. */
+static int prepare_end(struct error *e, void *context)
+{
+    const struct starting *starting = context;
+    struct shim *shim = starting->shim;
+    struct container *c = &shim->container;
+    if (exit_reserve(e, c) < 0)
+        return -1;
+    cleanup_free char *title =
+        text_format("mini-runtime shim %s --run-dir %s", c->id, starting->job->run_dir);
+    title_set(title);
     shim->listener = socket_listen_at(e, c->dir_fd, "shim.sock");
     if (shim->listener < 0)
         return -1;
     fd_set_blocking(shim->listener, false);
-    log_open(&shim->log, json_at(request, "log"));
-    return c->runtime != NULL ? 0 : container_check(e, c->config);
+    log_open(&shim->log, json_at(starting->job->request, "log"));
+    return 0;
 }
 
 static int launch(struct error *e, struct shim *shim, const struct job *job, bool starts)
 {
+    struct starting starting = {.shim = shim, .job = job};
     struct launch launch = {.waits_for_start = !starts,
                             .stdio = {-1, -1, -1},
                             .console = -1,
-                            .client = &job->connection};
+                            .client = &job->connection,
+                            .meanwhile = prepare_end,
+                            .context = &starting};
     struct program *program = shim->main = program_new(shim);
     program->has_terminal = json_flag(shim->container.config, "process.terminal", false);
     if (!program->has_terminal &&
         program_pipes(e, program, json_flag(job->request, "hasStdin", false), launch.stdio) < 0)
         return -1;
     struct container *c = &shim->container;
-    int result =
-        c->runtime != NULL ? foreign_launch(e, c, &launch) : container_launch(e, c, &launch);
+    int result;
+    if (c->runtime != NULL)
+        result = prepare_end(e, &starting) < 0 ? -1 : foreign_launch(e, c, &launch);
+    else
+        result = container_launch(e, c, &launch);
     for (int fd = 0; fd < 3; fd++)
         close_now(&launch.stdio[fd]);
     if (result < 0)

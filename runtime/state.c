@@ -49,7 +49,7 @@ json_object *state_linux(json_object *config)
     return part;
 }
 
-int state_write(struct error *e, const struct container *c, pid_t pid)
+char *state_text(const struct container *c, pid_t pid)
 {
     cleanup_json json_object *state = json_object_new_object();
     char now[TIME_TEXT_SIZE];
@@ -72,7 +72,12 @@ int state_write(struct error *e, const struct container *c, pid_t pid)
     json_object_object_add(state, "linux", state_linux(c->config));
     if (json_at(c->config, "hooks") != NULL)
         json_object_object_add(state, "hooks", json_object_get(json_at(c->config, "hooks")));
-    return file_replace_at(e, c->dir_fd, "state.json", json_line(state));
+    return text_format("%s", json_line(state));
+}
+
+int state_write(struct error *e, const struct container *c, const char *text)
+{
+    return file_replace_at(e, c->dir_fd, "state.json", text);
 }
 
 int state_mark_started(struct error *e, const struct container *c)

@@ -18,7 +18,9 @@ int process_find(pid_t pid, long long birth);
 
 /* What later execs need of config.json's linux part. */
 json_object *state_linux(json_object *config);
-int state_write(struct error *e, const struct container *c, pid_t pid);
+/* What state.json is to say of the container with this first process, in new memory. */
+char *state_text(const struct container *c, pid_t pid);
+int state_write(struct error *e, const struct container *c, const char *text);
 int state_read(struct error *e, const struct container *c, json_object **state);
 int state_mark_started(struct error *e, const struct container *c);
 /* "created", "running", "paused" or "stopped". */

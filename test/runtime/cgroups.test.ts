@@ -1,6 +1,6 @@
 /** Cgroups above those of containers: made once, kept until whoever made them removes them. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { isCgroupV2, removeCgroup } from '../../pkg/engine/cgroups.ts';
@@ -62,6 +62,28 @@ suite('runtime cgroups', ({ test, cleanup }) => {
     const namespaces = ['net', 'ipc', 'uts'] as const;
     await f.runtime.createSandbox({ id: 's', hostname: 'h', namespaces, cgroup });
     assert.is(read(path, FILES.shares), isCgroupV2() ? '1' : '2');
+  });
+
+  test('a container sees its own cgroups and none above or beside them', async () => {
+    const f = await createFixture();
+    cleanup(() => f.close());
+    const limit = { linux: { resources: { pids: { limit: 77 } } } };
+    const place = `${MOUNT}/${isCgroupV2() ? '' : 'pids/'}`;
+    const script = `cat ${place}pids.max; ls -d ${place}*/; grep -E ' - cgroup2? ' /proc/self/mountinfo`;
+    const { lines } = await f.runToEnd(
+      ['sh', '-c', `exec 2>&1; ${script}; touch ${place}x`],
+      limit,
+    );
+    assert.is(lines[0], '77');
+    assert.match(lines[1] ?? '', /No such file/, 'no cgroup of another is below');
+    const mounts = lines.slice(2, -1).map((line) => line.split(' '));
+    const wanted = isCgroupV2() ? 1 : readdirSync(MOUNT).length;
+    assert.is(mounts.length, wanted);
+    for (const [, , , root, at, flags] of mounts) {
+      assert.is(root, '/', `${at} begins at the container's cgroup`);
+      assert.match(flags ?? '', /^ro,.*nosuid.*nodev.*noexec/);
+    }
+    assert.match(lines.at(-1) ?? '', /Read-only file system/);
   });
 
   test('a relative path is refused', async () => {
