@@ -39,6 +39,7 @@ import { StaticPods } from './static/static-pods.ts';
 import { measuredEngine, NodeMetrics } from './stats/node-metrics.ts';
 import { Claims } from './volumes/claims.ts';
 import { storageDirectory } from './volumes/local-path.ts';
+import { PodCertificates } from './volumes/pod-certificates.ts';
 import { Tokens } from './volumes/tokens.ts';
 import { Volumes } from './volumes/volumes.ts';
 
@@ -111,6 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const context = await makeContext(options, {
     events,
     references,
+    onChange,
     networkReady: network.promise,
     services: (signal) => synced(services, signal),
     memoryCapacityBytes: host.memoryBytes,
@@ -207,9 +209,12 @@ type Made = Pick<
   | 'cgroupRoot'
   | 'admission'
   | 'node'
->;
+> & { onChange(uid: string): void };
 
-async function makeContext(options: AgentOptions, made: Made): Promise<NodeContext> {
+async function makeContext(
+  options: AgentOptions,
+  { onChange, ...made }: Made,
+): Promise<NodeContext> {
   const { client, clock, log, dataDir, runDir } = options;
   const metrics = new NodeMetrics();
   const podLogDir = options.podLogDir ?? join(dataDir, 'pods-logs');
@@ -220,6 +225,8 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
     await mkdir(join(path, 'pods'), { recursive: true, mode: 0o750 });
   const tokens = new Tokens({ client, clock });
   const { nodeName, volumeHost: host } = options;
+  const record = made.events.record.bind(made.events);
+  const certificates = new PodCertificates({ client, log, clock, nodeName, record, onChange });
   const claims = new Claims({ host, client, nodeName, dataDir, clock, log });
   return {
     ...made,
@@ -233,6 +240,7 @@ async function makeContext(options: AgentOptions, made: Made): Promise<NodeConte
       paths,
       references: made.references,
       tokens,
+      certificates,
       host,
       claims,
       images: options.engine.images,

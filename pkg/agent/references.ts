@@ -1,5 +1,5 @@
 /**
- * The ConfigMaps and Secrets that pods of this node refer to: one watch each while somebody refers to it, so that
+ * The objects that pods of this node refer to, ConfigMaps and Secrets by name, ClusterTrustBundles all together: one watch each while somebody refers to it, so that
  * changes reach the volumes at once and a missing one is noticed when it appears.
  */
 
@@ -11,10 +11,11 @@ import type { Clock } from '../wait/clock.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { orAborted } from './or-aborted.ts';
 
-export type ReferenceKind = 'configmaps' | 'secrets';
+export type ReferenceKind = 'configmaps' | 'secrets' | 'clustertrustbundles';
 
 export interface Reference {
   readonly kind: ReferenceKind;
+  /** Without a name: all of the kind. */
   readonly ref: Ref;
 }
 
@@ -60,6 +61,14 @@ export class References {
     return entry.watch.get(keyOf(reference.ref)) as T | undefined;
   }
 
+  /** All of a kind that was referred to without a name. */
+  async list<T extends ApiObject>(kind: ReferenceKind, signal: AbortSignal): Promise<readonly T[]> {
+    const entry = this.#entries.get(idOf({ kind, ref: { name: '' } }));
+    if (!entry) return [];
+    await orAborted(entry.watch.synced, signal);
+    return entry.watch.list() as readonly T[];
+  }
+
   async close(): Promise<void> {
     const watches = [...this.#entries.values()].map(({ watch }) => watch.close());
     this.#entries.clear();
@@ -76,7 +85,9 @@ export class References {
       log,
       clock,
       resource: kind,
-      query: { namespace: ref.namespace ?? '', fieldSelector: `metadata.name=${ref.name}` },
+      query: ref.name
+        ? { namespace: ref.namespace ?? '', fieldSelector: `metadata.name=${ref.name}` }
+        : {},
       onChange: () => {
         for (const uid of users) onChange(uid);
       },

@@ -43,6 +43,7 @@ import { networkpolicies } from './resources/network-policy.ts';
 import { ingressclasses, ingresses, ipaddresses, servicecidrs } from './resources/networking.ts';
 import { nodes } from './resources/node.ts';
 import { pods } from './resources/pod.ts';
+import { podcertificaterequests } from './resources/pod-certificates.ts';
 import { poddisruptionbudgets } from './resources/policy.ts';
 import { clusterrolebindings, clusterroles, rolebindings, roles } from './resources/rbac.ts';
 import { podtemplates, replicationcontrollers } from './resources/replication-controller.ts';
@@ -64,6 +65,7 @@ import {
   volumeattachments,
   volumeattributesclasses,
 } from './resources/storage.ts';
+import { clustertrustbundles } from './resources/trust-bundles.ts';
 import { persistentvolumeclaims, persistentvolumes } from './resources/volumes.ts';
 import { typeSchema } from './schema.ts';
 
@@ -110,6 +112,8 @@ const ROWS: readonly Resource[] = [
   cronjobs,
   jobs,
   certificatesigningrequests,
+  clustertrustbundles,
+  podcertificaterequests,
   leases,
   endpointslices,
   eventsEvents,

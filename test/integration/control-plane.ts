@@ -7,6 +7,7 @@ import { unavailable } from '../../pkg/api/errors.ts';
 import type { Node, Pod } from '../../pkg/api/generated/types.ts';
 import { createAdmissions } from '../../pkg/apiserver/admission/admissions.ts';
 import { createAuthorizer } from '../../pkg/apiserver/auth/authorizer.ts';
+import type { User } from '../../pkg/apiserver/contract.ts';
 import { createRegistry } from '../../pkg/apiserver/registry.ts';
 import { createApiServer } from '../../pkg/apiserver/server.ts';
 import type { Client } from '../../pkg/client/client.ts';
@@ -23,6 +24,8 @@ import { sleep, systemClock } from '../../pkg/wait/clock.ts';
 
 export interface ControlPlane {
   readonly client: Client;
+  /** What this user may do. */
+  as(user: User): Client;
   readonly informers: Informers;
   /** Runs these controllers, and the scheduler unless told not to. */
   run(
@@ -62,7 +65,9 @@ export async function startControlPlane(): Promise<ControlPlane> {
     clock: systemClock,
     version: { gitVersion: 'v1.36.0', gitCommit: 'test', buildDate: '2026-01-01T00:00:00Z' },
   });
-  const client = createClient(directTransport(server.handle, SYSTEM), { fieldManager: 'test' });
+  const as = (user: User) =>
+    createClient(directTransport(server.handle, user), { fieldManager: 'test' });
+  const client = as(SYSTEM);
   const stop = new AbortController();
   const { signal } = stop;
   const informers = createInformers({ client, log: LOG, signal });
@@ -80,6 +85,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const stopped: Promise<void>[] = [];
   return {
     client,
+    as,
     informers,
     async run(controllers, { scheduler = true } = {}) {
       const manager = startManager({ client, controllers, informers, log: LOG, signal });

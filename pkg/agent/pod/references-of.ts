@@ -1,4 +1,4 @@
-/** Which ConfigMaps and Secrets a pod refers to: in env, envFrom and volumes. */
+/** Which ConfigMaps, Secrets and ClusterTrustBundles a pod refers to: in env, envFrom and volumes. */
 
 import type { Container, Pod, Volume, VolumeProjection } from '../../api/generated/types.ts';
 import type { Reference, ReferenceKind } from '../references.ts';
@@ -13,7 +13,12 @@ export function referencesOf(pod: Pod): readonly Reference[] {
     ...(pod.spec.volumes ?? []).flatMap(namesOfVolume),
     ...(pod.spec.imagePullSecrets ?? []).map(({ name }) => ['secrets', name] as const),
   ];
-  return names.flatMap(([kind, name]) => make(kind, name));
+  const sources = (pod.spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? []);
+  const bundles = sources.some(({ clusterTrustBundle }) => clusterTrustBundle);
+  return [
+    ...names.flatMap(([kind, name]) => make(kind, name)),
+    ...(bundles ? [{ kind: 'clustertrustbundles', ref: { name: '' } } as const] : []),
+  ];
 }
 
 type Name = readonly [ReferenceKind, string | undefined];

@@ -82,8 +82,10 @@ const VOLUME_KINDS: readonly (keyof Volume)[] = [
   'secret',
 ];
 const PROJECTIONS: readonly (keyof VolumeProjection)[] = [
+  'clusterTrustBundle',
   'configMap',
   'downwardAPI',
+  'podCertificate',
   'secret',
   'serviceAccountToken',
 ];

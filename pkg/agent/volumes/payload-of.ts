@@ -1,15 +1,19 @@
 /** The files that a configMap, secret, downwardAPI or projected volume is to hold. */
 
 import type {
+  ClusterTrustBundle,
   ConfigMap,
   DownwardAPIVolumeFile,
   KeyToPath,
+  PodCertificateProjection,
   Secret,
   Volume,
   VolumeProjection,
 } from '../../api/generated/types.ts';
 import { type FieldFacts, fieldValue, resourceValue } from '../pod/field-ref.ts';
 import type { ReferenceKind } from '../references.ts';
+import type { CertificateSource, Credentials } from './pod-certificates.ts';
+import { trustAnchors } from './trust-bundles.ts';
 
 export interface PayloadFile {
   readonly data: Buffer;
@@ -28,6 +32,8 @@ export interface PayloadSources extends FieldFacts {
   lookup(kind: ReferenceKind, name: string): Promise<ConfigMap | Secret | undefined>;
   /** A token of the pod's service account, bound to the pod. */
   token(options: TokenRequestOptions): Promise<string>;
+  trustBundles(): Promise<readonly ClusterTrustBundle[]>;
+  certificate(source: CertificateSource): Promise<Credentials>;
 }
 
 const DEFAULT_MODE = 0o644;
@@ -45,8 +51,9 @@ export async function payloadOf(
     return fromDownward(downwardAPI.items, { mode: downwardAPI.defaultMode, sources });
   if (!projected) return undefined;
   const all = new Map<string, PayloadFile>();
-  for (const source of projected.sources ?? []) {
-    const files = await fromProjection(source, { mode: projected.defaultMode, sources });
+  for (const [index, source] of (projected.sources ?? []).entries()) {
+    const at = { volume: volume.name, index, mode: projected.defaultMode, sources };
+    const files = await fromProjection(source, at);
     for (const [path, file] of files) all.set(path, file);
   }
   return all;
@@ -57,8 +64,14 @@ interface Common {
   readonly sources: PayloadSources;
 }
 
-async function fromProjection(source: VolumeProjection, common: Common): Promise<Payload> {
+interface Place extends Common {
+  readonly volume: string;
+  readonly index: number;
+}
+
+async function fromProjection(source: VolumeProjection, common: Place): Promise<Payload> {
   const { configMap, secret, downwardAPI, serviceAccountToken } = source;
+  const { clusterTrustBundle, podCertificate } = source;
   const { mode, sources } = common;
   const defaultMode = mode ?? DEFAULT_MODE;
   if (configMap) return fromObject({ ...configMap, defaultMode, kind: 'configmaps' }, sources);
@@ -69,7 +82,31 @@ async function fromProjection(source: VolumeProjection, common: Common): Promise
     const token = await sources.token({ expirationSeconds, ...(audience ? { audience } : {}) });
     return new Map([[safePath(path), { data: Buffer.from(token), mode: defaultMode }]]);
   }
+  if (clusterTrustBundle) {
+    const anchors = trustAnchors(clusterTrustBundle, await sources.trustBundles());
+    const file = { data: Buffer.from(anchors), mode: defaultMode };
+    return new Map([[safePath(clusterTrustBundle.path), file]]);
+  }
+  if (podCertificate) return fromCertificate(podCertificate, common);
   throw new Error(`projected volume source ${Object.keys(source).join(', ')} is not supported`);
+}
+
+async function fromCertificate(
+  projection: PodCertificateProjection,
+  { mode = DEFAULT_MODE, sources, volume, index }: Place,
+): Promise<Payload> {
+  const { key, chain } = await sources.certificate({ volume, index, projection });
+  const { credentialBundlePath, keyPath, certificateChainPath } = projection;
+  const files = [
+    [credentialBundlePath, key + chain],
+    [keyPath, key],
+    [certificateChainPath, chain],
+  ] as const;
+  return new Map(
+    files.flatMap(([path, text]) =>
+      path ? [[safePath(path), { data: Buffer.from(text), mode }] as const] : [],
+    ),
+  );
 }
 
 interface ObjectSource {

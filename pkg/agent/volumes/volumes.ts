@@ -18,12 +18,14 @@ import { type Claims, MapError } from './claims.ts';
 import { hostPath } from './host-path.ts';
 import { ImageVolumes } from './image-volumes.ts';
 import { type PayloadSources, payloadOf } from './payload-of.ts';
+import type { PodCertificates } from './pod-certificates.ts';
 import type { Tokens } from './tokens.ts';
 
 interface VolumesOptions {
   readonly paths: Paths;
   readonly references: References;
   readonly tokens: Tokens;
+  readonly certificates: PodCertificates;
   readonly host: VolumeHost;
   readonly claims: Claims;
   readonly images: Pick<ImageStore, 'retain'>;
@@ -70,9 +72,12 @@ export class Volumes {
     return new Map(made);
   }
 
-  /** When a token of the pod must be renewed. */
+  /** When a token or certificate of the pod must be renewed. */
   refreshAtMs(uid: string): number | undefined {
-    return this.#options.tokens.refreshAtMs(uid);
+    const { tokens, certificates } = this.#options;
+    const times = [tokens.refreshAtMs(uid), certificates.refreshAtMs(uid)];
+    const given = times.filter((time) => time !== undefined);
+    return given.length === 0 ? undefined : Math.min(...given);
   }
 
   /** Uids of the pods that use claims here, whatever else there is of them. */
@@ -80,8 +85,9 @@ export class Volumes {
     return this.#options.claims.users();
   }
 
-  close(): Promise<void> {
-    return this.#options.claims.close();
+  async close(): Promise<void> {
+    const { claims, certificates } = this.#options;
+    await Promise.all([claims.close(), certificates.close()]);
   }
 
   /** Lets go of claims and removes what the node itself had made: the pod's containers are gone for good. */
@@ -95,8 +101,9 @@ export class Volumes {
 
   /** Removes everything the pod has on disk but its logs. */
   async remove(uid: string): Promise<void> {
-    const { paths, tokens, claims } = this.#options;
+    const { paths, tokens, claims, certificates } = this.#options;
     tokens.forget(uid);
+    certificates.forget(uid);
     await claims.release(uid);
     await this.#unmountAll(join(podRunDir(paths, uid), 'volumes'));
     this.images.release(uid);
@@ -173,13 +180,15 @@ export class Volumes {
   }
 
   #sources(facts: FieldFacts, signal: AbortSignal): PayloadSources {
-    const { references, tokens } = this.#options;
+    const { references, tokens, certificates } = this.#options;
     const namespace = facts.pod.metadata.namespace ?? '';
     return {
       ...facts,
       lookup: (kind, name) =>
         references.get<ConfigMap | Secret>({ kind, ref: { namespace, name } }, signal),
       token: (options) => tokens.get(facts.pod, options, signal),
+      trustBundles: () => references.list('clustertrustbundles', signal),
+      certificate: (source) => certificates.get(facts.pod, source, signal),
     };
   }
 }

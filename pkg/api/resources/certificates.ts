@@ -6,6 +6,7 @@ import { type Causes, immutable, invalidValue, isSame, oneOf, required } from '.
 import type { CertificateSigningRequest } from '../generated/types.ts';
 import type { Resource } from '../resource.ts';
 import { AGE, NAME, NONE, text } from './columns.ts';
+import { signerCauses } from './signer-names.ts';
 
 const MIN_SECONDS = 600;
 const USAGES = [
@@ -50,14 +51,6 @@ function pemCauses(request: string | undefined): Causes {
     : [invalidValue('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST')];
 }
 
-function signerCauses(signer: string | undefined): Causes {
-  if (!signer) return [required('spec.signerName')];
-  const [domain = '', path = '', ...more] = signer.split('/');
-  const isValid = domain.includes('.') && path !== '' && more.length === 0;
-  const why = 'must be a fully qualified domain and path of the form "example.com/signer-name"';
-  return isValid ? [] : [invalidValue('spec.signerName', signer, why)];
-}
-
 function requestCauses({ spec, status }: CertificateSigningRequest): Causes {
   const { usages, expirationSeconds: seconds } = spec;
   const types = new Set((status?.conditions ?? []).map(({ type }) => type));
@@ -66,7 +59,7 @@ function requestCauses({ spec, status }: CertificateSigningRequest): Causes {
     ...pemCauses(spec.request),
     ...(usages?.length ? [] : [required('spec.usages')]),
     ...(usages ?? []).flatMap((usage, index) => oneOf(`spec.usages[${index}]`, usage, USAGES)),
-    ...signerCauses(spec.signerName),
+    ...signerCauses('spec.signerName', spec.signerName),
     ...(seconds !== undefined && seconds < MIN_SECONDS
       ? [
           invalidValue(

@@ -2,6 +2,7 @@
 
 import { change, each, fill } from '../defaulting.ts';
 import type { DownwardAPIVolumeFile, Volume, VolumeProjection } from '../generated/types.ts';
+import { DEFAULT_CERTIFICATE_SECONDS } from './pod-certificates.ts';
 
 /** 0644. */
 const FILE_MODE = 420;
@@ -20,6 +21,8 @@ function projectionDefaults(source: VolumeProjection): VolumeProjection {
   return change(source, {
     serviceAccountToken: (token) => fill(token, { expirationSeconds: TOKEN_SECONDS }),
     downwardAPI: (downward) => change(downward, { items: each(fileDefaults) }),
+    podCertificate: (certificate) =>
+      fill(certificate, { maxExpirationSeconds: DEFAULT_CERTIFICATE_SECONDS }),
   });
 }
 

@@ -8,10 +8,18 @@ import {
   oneOf,
   required,
   requiredName,
+  requiredOneOf,
 } from '../field-errors.ts';
-import type { Volume, VolumeProjection } from '../generated/types.ts';
+import type {
+  ClusterTrustBundleProjection,
+  PodCertificateProjection,
+  Volume,
+  VolumeProjection,
+} from '../generated/types.ts';
 import { configKey, dnsLabel } from '../names.ts';
+import { expirationCauses } from './pod-certificates.ts';
 import { oneQuantity } from './quantity-validation.ts';
+import { signerCauses } from './signer-names.ts';
 
 const MODE_MAX = 0o777;
 const MODE_WHY = 'must be a number between 0 and 0777 (octal), both inclusive';
@@ -128,6 +136,7 @@ function fileCauses({ path: file, fieldRef, resourceFieldRef, mode }: File, path
 
 function projectionCauses(source: VolumeProjection, path: string): Causes {
   const { configMap, secret, downwardAPI, serviceAccountToken: token } = source;
+  const { clusterTrustBundle: bundle, podCertificate: certificate } = source;
   const given = Object.keys(source);
   const seconds = token?.expirationSeconds;
   const isShort = seconds !== undefined && seconds < TOKEN_MIN_SECONDS;
@@ -143,6 +152,8 @@ function projectionCauses(source: VolumeProjection, path: string): Causes {
     ...itemsCauses(secret?.items, `${path}.secret`),
     ...each(`${path}.downwardAPI`, downwardAPI?.items, fileCauses),
     ...(token ? relativeCauses(token.path, `${path}.serviceAccountToken.path`) : []),
+    ...(bundle ? bundleCauses(bundle, `${path}.clusterTrustBundle`) : []),
+    ...(certificate ? certificateCauses(certificate, `${path}.podCertificate`) : []),
     ...(isShort
       ? [
           invalidValue(
@@ -152,5 +163,45 @@ function projectionCauses(source: VolumeProjection, path: string): Causes {
           ),
         ]
       : []),
+  ];
+}
+
+function bundleCauses(source: ClusterTrustBundleProjection, path: string): Causes {
+  const { name, signerName, labelSelector } = source;
+  const why =
+    name !== undefined && signerName !== undefined
+      ? 'only one of name and signerName may be used'
+      : name !== undefined && labelSelector !== undefined
+        ? 'labelSelector must be unset when name is specified'
+        : undefined;
+  return [
+    ...relativeCauses(source.path, `${path}.path`),
+    ...(why ? [invalidValue(path, source, why)] : []),
+    ...(name === undefined && signerName === undefined
+      ? [required(path, 'either name or signerName must be specified')]
+      : []),
+    ...(name === '' ? [required(`${path}.name`, 'must be a valid object name')] : []),
+    ...(signerName === undefined ? [] : signerCauses(`${path}.signerName`, signerName)),
+  ];
+}
+
+const KEY_TYPES = ['ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519', 'RSA3072', 'RSA4096'];
+
+function certificateCauses(source: PodCertificateProjection, path: string): Causes {
+  const files = ['credentialBundlePath', 'keyPath', 'certificateChainPath'] as const;
+  const given = files.filter((key) => source[key]);
+  return [
+    ...signerCauses(`${path}.signerName`, source.signerName),
+    ...requiredOneOf(`${path}.keyType`, source.keyType, KEY_TYPES),
+    ...expirationCauses(`${path}.maxExpirationSeconds`, source.maxExpirationSeconds),
+    ...(given.length === 0
+      ? [
+          required(
+            path,
+            'specify at least one of credentialBundlePath, keyPath, and certificateChainPath',
+          ),
+        ]
+      : []),
+    ...given.flatMap((key) => relativeCauses(source[key], `${path}.${key}`)),
   ];
 }

@@ -8,6 +8,7 @@ import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import type { PortRange } from './node-ports.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { podCertificates } from './pod-certificates.ts';
 import { defaultStorageClass, defaultTolerationSeconds, runtimeClass } from './pod-defaults.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -39,6 +40,7 @@ export function createAdmissions(options: AdmissionsOptions): readonly Admission
     storageObjectInUseProtection,
     claimResize,
     certificates(authorizer),
+    podCertificates(authorizer),
     createEscalationCheck({ authorizer, rbac }),
     serviceAddresses({ serviceCidrs, now, ...(nodePorts ? { nodePorts } : {}) }),
     resourceQuota({ now }),

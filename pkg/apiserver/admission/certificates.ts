@@ -68,15 +68,12 @@ async function asksForMasters(request: string): Promise<boolean> {
   }
 }
 
-interface Check {
-  readonly request: AdmissionRequest;
-  readonly csr: CertificateSigningRequest;
-  readonly verb: 'approve' | 'sign';
-}
-
-function check(authorizer: Authorizer, { request, csr, verb }: Check): void {
-  const { user, name } = request;
-  const { signerName } = csr.spec;
+/** Whether the user has this verb on the signer, by its name or its domain. */
+export function maySign(
+  authorizer: Authorizer,
+  user: AdmissionRequest['user'],
+  { verb, signerName }: { readonly verb: string; readonly signerName: string },
+): boolean {
   const domain = `${signerName.split('/')[0]}/*`;
   const fixed = {
     isResource: true,
@@ -87,10 +84,21 @@ function check(authorizer: Authorizer, { request, csr, verb }: Check): void {
     namespace: '',
     path: '',
   };
-  const isAllowed = [signerName, domain].some(
+  return [signerName, domain].some(
     (signer) => authorizer.authorize({ user, verb, name: signer, ...fixed }).isAllowed,
   );
-  if (!isAllowed)
+}
+
+interface Check {
+  readonly request: AdmissionRequest;
+  readonly csr: CertificateSigningRequest;
+  readonly verb: 'approve' | 'sign';
+}
+
+function check(authorizer: Authorizer, { request, csr, verb }: Check): void {
+  const { user, name } = request;
+  const { signerName } = csr.spec;
+  if (!maySign(authorizer, user, { verb, signerName }))
     throw forbidden(
       RESOURCE,
       name,

@@ -2,7 +2,12 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { forbidden } from '../../api/errors.ts';
-import type { Node, PersistentVolume, Pod } from '../../api/generated/types.ts';
+import type {
+  Node,
+  PersistentVolume,
+  Pod,
+  PodCertificateRequest,
+} from '../../api/generated/types.ts';
 import type { ApiObject } from '../../api/meta.ts';
 import type { Admission, AdmissionRequest } from '../contract.ts';
 import { nodeNameOf } from '../nodes.ts';
@@ -31,6 +36,7 @@ const CHECKS: Readonly<Record<string, (check: Check) => void>> = {
   '/pods': checkPod,
   '/nodes': checkNode,
   '/persistentvolumes': checkVolume,
+  'certificates.k8s.io/podcertificaterequests': checkCertificateRequest,
   'coordination.k8s.io/leases': checkOwnName,
   'storage.k8s.io/csinodes': checkOwnName,
 };
@@ -101,6 +107,30 @@ function checkNode({ request, nodeName }: Check): void {
   ) {
     throw refuse(request, `node "${nodeName}" is not allowed to modify taints`);
   }
+}
+
+/** For a pod of the node, under the names and uids that it has. */
+function checkCertificateRequest({ request, nodeName }: Check): void {
+  const { object, namespace, registry, operation } = request;
+  const asked = objectAs<PodCertificateRequest>(object, 'PodCertificateRequest');
+  if (operation !== 'CREATE' || !asked) return;
+  const { spec } = asked;
+  if (spec.nodeName !== nodeName) {
+    const why = `node "${nodeName}" can only create PodCertificateRequests for pods on itself`;
+    throw refuse(request, why);
+  }
+  const pod = registry.get<Pod>('pods', { namespace, name: spec.podName });
+  const account = registry.get('serviceaccounts', { namespace, name: spec.serviceAccountName });
+  const wrong =
+    pod?.metadata.uid !== spec.podUID || pod?.spec.nodeName !== nodeName
+      ? `pod "${spec.podName}" with uid "${spec.podUID}" does not run on node "${nodeName}"`
+      : (pod.spec.serviceAccountName ?? 'default') !== spec.serviceAccountName ||
+          account?.metadata.uid !== spec.serviceAccountUID
+        ? `pod "${spec.podName}" does not run as service account "${spec.serviceAccountName}"`
+        : registry.get('nodes', { name: nodeName })?.metadata.uid !== spec.nodeUID
+          ? `node "${nodeName}" has another uid`
+          : undefined;
+  if (wrong) throw refuse(request, wrong);
 }
 
 /** Of a volume that it made a node writes its notes and takes its finalizer away: what the volume is stays. */

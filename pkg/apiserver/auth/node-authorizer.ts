@@ -9,6 +9,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  PodCertificateRequest,
   PolicyRule,
 } from '../../api/generated/types.ts';
 import { VOLUME_NODE } from '../../api/volume-binding.ts';
@@ -54,6 +55,7 @@ export const NODE_RULES: readonly PolicyRule[] = [
     resources: ['certificatesigningrequests'],
     verbs: ['create', ...READ],
   },
+  { apiGroups: ['certificates.k8s.io'], resources: ['clustertrustbundles'], verbs: READ },
 ];
 
 const NO: Decision = { isAllowed: false, reason: '' };
@@ -88,6 +90,7 @@ const GUARDED: Readonly<Record<string, (question: Question) => Decision>> = {
   '/persistentvolumeclaims': (question) => referenced(question, 'persistentvolumeclaims'),
   '/persistentvolumes': volume,
   '/serviceaccounts': account,
+  'certificates.k8s.io/podcertificaterequests': ownCertificateRequests,
   'coordination.k8s.io/leases': ownLease,
   'storage.k8s.io/csinodes': ownCsiNode,
   'storage.k8s.io/volumeattachments': attachment,
@@ -134,6 +137,20 @@ function ownPods(question: Question): Decision {
   if (selectsNode(fieldSelector, nodeName)) return YES;
   const reason = `can only list pods with the field selector spec.nodeName=${nodeName}`;
   return { isAllowed: false, reason };
+}
+
+/** NodeRestriction checks for which pod a new one is. */
+function ownCertificateRequests(question: Question): Decision {
+  const { verb, subresource, name, namespace, fieldSelector = '' } = question.attributes;
+  if (subresource) return unrelated(question);
+  if (verb === 'create') return YES;
+  if (!READ.includes(verb)) return unrelated(question);
+  if (!name) return selectsNode(fieldSelector, question.nodeName) ? YES : unrelated(question);
+  const found = question.registry.get<PodCertificateRequest>('podcertificaterequests', {
+    namespace,
+    name,
+  });
+  return found?.spec.nodeName === question.nodeName ? YES : unrelated(question);
 }
 
 function selectsNode(text: string, nodeName: string): boolean {

@@ -43,10 +43,6 @@ const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [withVolume({ nfs: { server: 's', path: '/' } }), /^volume "v" nfs/],
   [withVolume({ csi: { driver: 'd' } }), /volume "v" csi/],
   [withVolume({ emptyDir: { medium: 'Floppy' } }), /emptyDir.medium: Floppy/],
-  [
-    withVolume({ projected: { sources: [{ clusterTrustBundle: { path: 'p' } }] } }),
-    /projected.sources.clusterTrustBundle/,
-  ],
 ];
 
 const RUN: readonly Partial<PodSpec>[] = [
@@ -63,7 +59,11 @@ const RUN: readonly Partial<PodSpec>[] = [
   withVolume({ emptyDir: { medium: 'Memory' } }),
   withVolume({ emptyDir: { medium: 'HugePages-2Mi' } }),
   withVolume({ persistentVolumeClaim: { claimName: 'c' } }),
-  withVolume({ projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }),
+  withVolume({
+    projected: {
+      sources: [{ serviceAccountToken: { path: 'token' } }, { clusterTrustBundle: { path: 'p' } }],
+    },
+  }),
 ];
 
 suite('agent: what a node does not support', ({ test }) => {

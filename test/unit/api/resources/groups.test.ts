@@ -181,6 +181,51 @@ const WRONG: readonly Case[] = [
     ],
   },
   {
+    name: 'clustertrustbundles',
+    body: {
+      spec: {
+        signerName: 'example.com/x',
+        trustBundle:
+          '-----BEGIN CERTIFICATE-----\neA==\n-----END CERTIFICATE-----\ntext\n-----BEGIN KEY-----\neQ==\n-----END KEY-----\n',
+      },
+    },
+    expected: [
+      'metadata.name: Invalid value: "web": ClusterTrustBundle for signerName example.com/x must be named with prefix example.com:x:',
+      'spec.trustBundle: Invalid value: "<value omitted>": entry 0 does not parse as X.509',
+      'spec.trustBundle: Invalid value: "<value omitted>": entry 1 has bad block type: KEY',
+    ],
+  },
+  {
+    name: 'podcertificaterequests',
+    body: {
+      spec: {
+        signerName: 'x',
+        podName: 'p',
+        podUID: 'u',
+        nodeName: 'n',
+        nodeUID: 'v',
+        serviceAccountName: 's',
+        maxExpirationSeconds: 60,
+        stubPKCS10Request: 'eA==',
+      },
+      status: {
+        certificateChain: 'x',
+        conditions: [
+          { type: 'Denied', status: 'True' },
+          { type: 'Failed', status: 'False' },
+        ],
+      },
+    },
+    expected: [
+      'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form "example.com/signer-name"',
+      'spec.serviceAccountUID: Required value',
+      'spec.maxExpirationSeconds: Invalid value: 60: must be in the range [3600, 7862400]',
+      'status.conditions: Invalid value: "Failed": there may be at most one condition with type "Issued", "Denied", or "Failed"',
+      'status.conditions: Invalid value: "False": Failed must have status "True"',
+      'status.certificateChain: Invalid value: "<value omitted>": can only be set together with the condition "Issued"',
+    ],
+  },
+  {
     name: 'leases',
     body: { spec: { leaseDurationSeconds: 0 } },
     expected: ['spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0'],

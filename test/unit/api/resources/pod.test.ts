@@ -339,6 +339,30 @@ const WRONG: readonly [object, object, readonly string[]][] = [
   [
     {
       volumes: [
+        {
+          name: 'p',
+          projected: {
+            sources: [
+              { clusterTrustBundle: { path: '../x' } },
+              { clusterTrustBundle: { path: 'x', name: 'n', labelSelector: {} } },
+              { podCertificate: { signerName: 'a.b/c', keyType: 'RSA1024' } },
+            ],
+          },
+        },
+      ],
+    },
+    {},
+    [
+      'spec.volumes[0].projected.sources[0].clusterTrustBundle.path: Invalid value: "../x": must not contain \'..\'',
+      'spec.volumes[0].projected.sources[0].clusterTrustBundle: Required value: either name or signerName must be specified',
+      'spec.volumes[0].projected.sources[1].clusterTrustBundle: Invalid value: {"path":"x","name":"n","labelSelector":{}}: labelSelector must be unset when name is specified',
+      'spec.volumes[0].projected.sources[2].podCertificate.keyType: Unsupported value: "RSA1024": supported values: "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519", "RSA3072", "RSA4096"',
+      'spec.volumes[0].projected.sources[2].podCertificate: Required value: specify at least one of credentialBundlePath, keyPath, and certificateChainPath',
+    ],
+  ],
+  [
+    {
+      volumes: [
         { name: 'c', persistentVolumeClaim: { claimName: 'c' } },
         { name: 'e', emptyDir: {} },
       ],
