@@ -1,10 +1,18 @@
-/** kubectl and nodes: cordon, drain, taints, labels, placement and its reasons. */
+/** Nodes and their pods, by kubectl and by raw requests: cordon, drain, taints, labels, placement, status, generations. */
 
+import { once } from 'node:events';
 import * as assert from 'uvu/assert';
+import { WebSocket } from 'ws';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { eventually, type Json, type RawApi, rawApi } from '../harness/raw-api.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 90_000;
+const PODS = '/api/v1/namespaces/default/pods';
+const STRATEGIC = 'application/strategic-merge-patch+json';
+const OTHER_IMAGE = 'docker.io/library/busybox:other';
+/** As many as the conformance test of generations makes, the first being the creation. */
+const GENERATIONS = 500;
 
 function pod(name: string, spec: object = {}, container: object = {}) {
   return {
@@ -47,6 +55,30 @@ function whyPending(cluster: Cluster, name: string): Promise<string> {
   return cluster.until(`an event about ${name}`, () =>
     cluster.kubectl('get', 'events', query, '-o', 'jsonpath={.items[*].message}'),
   );
+}
+
+/** Replaces an object, `known` or as it is; again when somebody else was faster, as clients do. */
+async function replaced(
+  api: RawApi,
+  path: string,
+  change: (object: Json) => Json,
+  known?: Json,
+): Promise<Json> {
+  for (let last = known; ; last = undefined) {
+    const body = change(last ?? (await api.ok(path)));
+    const { code, json } = await api.call(path, { method: 'PUT', body });
+    if (code === 200) return json;
+    assert.is(code, 409, JSON.stringify(json));
+  }
+}
+
+/** All that the server sends over a WebSocket until it closes. */
+async function overWebSocket({ port, ca, admin }: RawApi, path: string, protocol: string) {
+  const socket = new WebSocket(`wss://127.0.0.1:${port}${path}`, protocol, { ca, ...admin });
+  const chunks: Buffer[] = [];
+  socket.on('message', (data: Buffer) => chunks.push(data));
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
 }
 
 suite('e2e/kubectl-nodes', ({ test }) => {
@@ -213,6 +245,181 @@ suite('e2e/kubectl-nodes', ({ test }) => {
       await cluster.kubectl('taint', 'node', 'two', 'sick-');
       await cluster.refused(/taint "sick" not found/, 'taint', 'node', 'two', 'sick-');
       await cluster.kubectl('delete', 'pod', '--all');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'tolerationSeconds: pods leave when their time is over, and stay when the taint goes before',
+    async () => {
+      const cluster = await shared.get();
+      const tolerating = (name: string, tolerationSeconds: number) => {
+        const toleration = { key: 'ill', operator: 'Exists', effect: 'NoExecute' };
+        return pod(name, { nodeName: 'two', tolerations: [{ ...toleration, tolerationSeconds }] });
+      };
+      await cluster.apply(tolerating('short', 1), tolerating('long', 600));
+      await ready(cluster, 'short', 'long');
+      const uid = await cluster.kubectl('get', 'pod', 'long', '-o', 'jsonpath={.metadata.uid}');
+      await cluster.kubectl('taint', 'node', 'two', 'ill=yes:NoExecute');
+      await cluster.kubectl('wait', '--for=delete', 'pod/short', '--timeout=30s');
+      await cluster.kubectl('taint', 'node', 'two', 'ill-');
+      await cluster.until("the end of the other one's eviction", async () => {
+        const events = await cluster.kubectl('get', 'events', '-o', 'jsonpath={.items[*].message}');
+        return events.includes('Cancelling deletion of Pod default/long');
+      });
+      const left = 'jsonpath={.metadata.uid}{.metadata.deletionTimestamp}';
+      assert.is(await cluster.kubectl('get', 'pod', 'long', '-o', left), uid);
+      await cluster.kubectl('delete', 'pod', 'long');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a pod and its status by raw requests: created, watched, patched, replaced, read over a WebSocket, deleted with others',
+    async () => {
+      const cluster = await shared.get();
+      await cluster.importBusybox(OTHER_IMAGE);
+      const api = await rawApi(cluster.one);
+      try {
+        const selector = 'labelSelector=kind%3Dstatic';
+        const { metadata: listed } = await api.ok(`${PODS}?${selector}`);
+        const from = `watch=true&resourceVersion=${listed.resourceVersion}`;
+        const watching = await api.watch(`${PODS}?${selector}&${from}`);
+        const said = ['sh', '-c', 'echo container is alive; exec sleep 1000'];
+        const made = pod('p', { terminationGracePeriodSeconds: 1 }, { command: said });
+        const body = { ...made, metadata: { name: 'p', labels: { kind: 'static' } } };
+        await api.ok(PODS, { method: 'POST', body });
+        const isReady = ({ object }: Json) =>
+          object.status.phase === 'Running' &&
+          object.status.conditions.filter(
+            ({ type, status }: Json) => /Ready$/.test(type) && status === 'True',
+          ).length === 2;
+        await watching.until('a ready pod', (events) => events.some(isReady));
+
+        const path = `${PODS}/p`;
+        const told = { status: { message: 'Patched by a test', reason: 'Test' } };
+        const patch = { method: 'PATCH', type: STRATEGIC };
+        const patched = await api.ok(`${path}/status`, { ...patch, body: told });
+        assert.equal(
+          [patched.status.message, patched.status.reason],
+          ['Patched by a test', 'Test'],
+        );
+        assert.is(patched.status.phase, 'Running');
+        const unready = await replaced(api, `${path}/status`, (object) => {
+          const conditions = object.status.conditions.map((condition: Json) =>
+            /Ready$/.test(condition.type) ? { ...condition, status: 'False' } : condition,
+          );
+          return { ...object, status: { ...object.status, conditions } };
+        });
+        const falseOnes = unready.status.conditions.filter(
+          ({ status }: Json) => status === 'False',
+        );
+        assert.equal(falseOnes.map(({ type }: Json) => type).sort(), ['ContainersReady', 'Ready']);
+
+        for (const protocol of ['binary.k8s.io', 'base64.binary.k8s.io']) {
+          await cluster.until('its line', async () => {
+            const text = await overWebSocket(api, `${path}/log?container=c`, protocol);
+            const decoded = protocol.startsWith('base64') ? Buffer.from(text, 'base64') : text;
+            return decoded.toString() === 'container is alive\n';
+          });
+        }
+
+        const seen = watching.events.length;
+        const containers = [{ name: 'c', image: OTHER_IMAGE }];
+        const labels = { more: 'patched' };
+        await api.ok(path, { ...patch, body: { metadata: { labels }, spec: { containers } } });
+        await watching.until('the change', (events) =>
+          events.slice(seen).some(({ type }) => type === 'MODIFIED'),
+        );
+        const now = await api.ok(path);
+        assert.equal(now.metadata.labels, { kind: 'static', more: 'patched' });
+        assert.is(now.spec.containers[0].image, OTHER_IMAGE);
+        const options = { method: 'DELETE', body: { gracePeriodSeconds: 1 } };
+        await api.ok(`${PODS}?${selector}`, options);
+        await watching.until('its end', (events) => events.at(-1)?.type === 'DELETED');
+        await api.ok(path, { code: 404 });
+        watching.stop();
+      } finally {
+        await api.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a node as an object: created, read, patched, listed, replaced, deleted',
+    async () => {
+      const cluster = await shared.get();
+      const api = await rawApi(cluster.one);
+      try {
+        const path = '/api/v1/nodes/fake';
+        const condition = { type: 'Ready', status: 'True', reason: 'Test', message: 'by a test' };
+        const body = {
+          metadata: { name: 'fake' },
+          spec: { unschedulable: true },
+          status: { phase: 'Running', conditions: [condition] },
+        };
+        const made = await api.ok('/api/v1/nodes', { method: 'POST', body });
+        assert.is(made.status.phase, 'Running');
+        assert.is((await api.ok(path)).metadata.uid, made.metadata.uid);
+        const labels = { fake: 'patched' };
+        const patch = { method: 'PATCH', type: STRATEGIC, body: { metadata: { labels } } };
+        const patched = await api.ok(path, patch);
+        assert.is(patched.metadata.labels.fake, 'patched');
+        const [before, after] = [made, patched].map(({ metadata }) => metadata.resourceVersion);
+        assert.ok(Number(after) > Number(before));
+        const { items } = await api.ok('/api/v1/nodes?labelSelector=fake%3Dpatched');
+        assert.equal(
+          items.map(({ metadata }: Json) => metadata.name),
+          ['fake'],
+        );
+        const updated = await replaced(api, path, ({ metadata, ...rest }) => ({
+          ...rest,
+          metadata: { ...metadata, labels: { ...metadata.labels, fake: 'updated' } },
+        }));
+        assert.is(updated.metadata.labels.fake, 'updated');
+        await api.ok(path, { method: 'DELETE' });
+        await api.ok(path, { code: 404 });
+      } finally {
+        await api.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    '500 changes of a pod are 500 generations, and its node observes the last one',
+    async () => {
+      const cluster = await shared.get();
+      const api = await rawApi(cluster.one);
+      try {
+        const path = `${PODS}/often`;
+        const body = pod('often', { activeDeadlineSeconds: 5_000 });
+        await api.ok(PODS, { method: 'POST', body });
+        await ready(cluster, 'often');
+        let last: Json = await api.ok(path);
+        for (let change = 1; change < GENERATIONS; change += 1) {
+          const activeDeadlineSeconds = 5_000 - change;
+          const next = ({ spec, ...rest }: Json) => ({
+            ...rest,
+            spec: { ...spec, activeDeadlineSeconds },
+          });
+          last = await replaced(api, path, next, last);
+        }
+        await eventually(
+          'the last generation',
+          async () => {
+            last = await api.ok(path);
+            return last.status.observedGeneration === GENERATIONS;
+          },
+          () => last,
+        );
+        assert.is(last.metadata.generation, GENERATIONS);
+        assert.is(last.status.containerStatuses[0].restartCount, 0);
+        await cluster.kubectl('delete', 'pod', 'often');
+      } finally {
+        await api.close();
+      }
     },
     TIMEOUT_MS,
   );

@@ -181,5 +181,44 @@ suite('e2e/node-lifecycle', ({ test }) => {
     TIMEOUT_MS,
   );
 
+  test(
+    'SIGTERM to a server with a grace period ends the pods of its own node, tells the API, and ends both',
+    async () => {
+      const { cluster } = await second();
+      await cluster.server?.kill('SIGINT');
+      cluster.startServer(...GRACE);
+      await cluster.nodeReady('one');
+      const script = 'trap "echo ended > /run/ended; exit 0" TERM; while :; do sleep 0.1; done';
+      const mounted = {
+        containers: [
+          {
+            ...{ name: 'c', image: BUSYBOX, command: ['sh', '-c', script] },
+            volumeMounts: [{ name: 'v', mountPath: '/run' }],
+          },
+        ],
+        volumes: [{ name: 'v', hostPath: { path: '/run/ends', type: 'DirectoryOrCreate' } }],
+      };
+      const onOne = { nodeName: 'one', terminationGracePeriodSeconds: 10, ...mounted };
+      await cluster.apply(pod('own', onOne), pod('other', { nodeName: 'two' }));
+      for (const name of ['own', 'other']) await phase(cluster, name, 'Running');
+      await cluster.server?.kill('SIGTERM');
+      assert.is(await cluster.server?.exited, 0);
+      assert.is(await cluster.one.ok(['cat', '/run/ends/ended']), 'ended\n');
+      assert.equal(cluster.one.pidsOf(/mini agent|trap "echo ended/), []);
+
+      cluster.startServer();
+      await cluster.nodeReady('one');
+      const args = ['get', 'pod', 'own', '-o', 'json'];
+      const { status } = JSON.parse(await cluster.kubectl(...args));
+      assert.equal(
+        [status.phase, status.reason, status.message],
+        ['Failed', 'Terminated', 'Pod was terminated in response to imminent node shutdown.'],
+      );
+      await phase(cluster, 'other', 'Running');
+      await cluster.kubectl('delete', 'pod', 'own', 'other');
+    },
+    TIMEOUT_MS,
+  );
+
   test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
 });

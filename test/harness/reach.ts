@@ -5,7 +5,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Host } from './hosts.ts';
 
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
+/** A host may be reached several times, one after the other. */
+let serial = 0;
 
 export interface Reached {
   /** On 127.0.0.1 of this machine. */
@@ -15,7 +17,8 @@ export interface Reached {
 
 /** Passes connections on to 127.0.0.1:`port` of the host, cuts included. The host's end goes with the host. */
 export async function reach(host: Host, port: number): Promise<Reached> {
-  const path = join(host.dir, `reach-${port}.sock`);
+  serial += 1;
+  const path = join(host.dir, `reach-${port}-${serial}.sock`);
   const program = join(host.dir, 'reach.cjs');
   writeFileSync(program, PROGRAM);
   const running = host.start([process.execPath, program, path, String(port)]);
