@@ -13,6 +13,8 @@ import { rejects, suite } from '../../harness/suite.ts';
 import type { FakeExec } from './fake-engine.ts';
 import { startTestNode, type TestNode } from './test-node.ts';
 
+/** Many runs of kubectl, one after the other. */
+const SLOW_MS = 60_000;
 const isRunning = ({ status }: Pod) => status?.phase === 'Running';
 
 suite('agent: streams to a pod', ({ test, cleanup }) => {
@@ -32,68 +34,85 @@ suite('agent: streams to a pod', ({ test, cleanup }) => {
     return { node, home, server, id: node.engine.listContainers()[0]?.id ?? '' };
   };
 
-  test('logs: all, tail, since, timestamps, follow to the end of the container, previous', async () => {
-    const { node, home, id } = await start();
-    for (const line of ['one', 'two', 'three']) node.engine.write(id, line);
-    const all = await home.kubectl(['logs', 'p1']);
-    assert.is(all.stdout, 'one\ntwo\nthree', all.stderr);
-    assert.is((await home.kubectl(['logs', 'p1', '--tail=1'])).stdout, 'three');
-    assert.match(
-      (await home.kubectl(['logs', 'p1', '--timestamps', '--tail=1'])).stdout,
-      /^\d{4}-.*Z three$/,
-    );
-    const following = home.kubectl(['logs', '-f', 'p1']);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    node.engine.write(id, 'four');
-    node.engine.exit(id, 1);
-    assert.is((await following).stdout, 'one\ntwo\nthree\nfour');
-    await node.podWhen('p1', ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1);
-    assert.is((await home.kubectl(['logs', 'p1', '--previous', '--tail=2'])).stdout, 'three\nfour');
-    const missing = await home.kubectl(['logs', 'p1', '-c', 'nope']);
-    assert.match(missing.stderr, /container nope is not valid for pod p1/);
-  });
-
-  test('logs over a WebSocket: as bytes, as base64, followed to the end; errors as a Status', async () => {
-    const { node, server, id } = await start();
-    node.engine.write(id, 'container is alive');
-    const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods/p1/log`;
-    for (const protocols of [['binary.k8s.io'], []]) {
-      const { messages, code, protocol } = await received(path, protocols);
-      assert.is(protocol, protocols[0] ?? '');
-      assert.ok(messages.every((message) => Buffer.isBuffer(message)));
-      assert.is(messages.join(''), 'container is alive\n');
-      assert.is(code, 1000);
-    }
-    const encoded = await received(path, ['base64.binary.k8s.io']);
-    assert.is(encoded.messages.join(''), Buffer.from('container is alive\n').toString('base64'));
-
-    const following = received(`${path}?follow=true`, ['binary.k8s.io'], (all) => {
-      if (all.length > 1) return;
-      node.engine.write(id, 'more');
+  test(
+    'logs: all, tail, since, timestamps, follow to the end of the container, previous',
+    async () => {
+      const { node, home, server, id } = await start();
+      for (const line of ['one', 'two', 'three']) node.engine.write(id, line);
+      const all = await home.kubectl(['logs', 'p1']);
+      assert.is(all.stdout, 'one\ntwo\nthree', all.stderr);
+      assert.is((await home.kubectl(['logs', 'p1', '--tail=1'])).stdout, 'three');
+      assert.match(
+        (await home.kubectl(['logs', 'p1', '--timestamps', '--tail=1'])).stdout,
+        /^\d{4}-.*Z three$/,
+      );
+      const { kubectl } = await tools();
+      const env = { HOME: node.directory };
+      const following = execa(kubectl, ['--server', server, 'logs', '-f', 'p1'], { env });
+      await once(following.stdout, 'data'); // Else it might only see the container's next run.
+      node.engine.write(id, 'four');
       node.engine.exit(id, 1);
-    });
-    assert.is((await following).messages.join(''), 'container is alive\nmore\n');
-    const refused = await rejects(received(`${path}?container=nope`, []));
-    assert.match(String(refused), /400/);
-  });
+      assert.is((await following).stdout, 'one\ntwo\nthree\nfour');
+      await node.podWhen('p1', ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1);
+      assert.is(
+        (await home.kubectl(['logs', 'p1', '--previous', '--tail=2'])).stdout,
+        'three\nfour',
+      );
+      const missing = await home.kubectl(['logs', 'p1', '-c', 'nope']);
+      assert.match(missing.stderr, /container nope is not valid for pod p1/);
+    },
+    SLOW_MS,
+  );
 
-  test('a watch over a WebSocket: an event a message', async () => {
-    const { node, server } = await start();
-    const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods?watch=true`;
-    const { messages } = await received(path, [], (all, socket) => {
-      if (all.length === 1) void node.createPod('p2');
-      if (all.length === 2) socket.close();
-    });
-    const events = messages.map((message) => JSON.parse(String(message)));
-    assert.equal(
-      events.slice(0, 2).map(({ type, object }) => [type, object.metadata.name]),
-      [
-        ['ADDED', 'p1'],
-        ['ADDED', 'p2'],
-      ],
-    );
-    assert.is((await received(`${path}&timeoutSeconds=1`, [])).code, 1000);
-  });
+  test(
+    'logs over a WebSocket: as bytes, as base64, followed to the end; errors as a Status',
+    async () => {
+      const { node, server, id } = await start();
+      node.engine.write(id, 'container is alive');
+      const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods/p1/log`;
+      for (const protocols of [['binary.k8s.io'], []]) {
+        const { messages, code, protocol } = await received(path, protocols);
+        assert.is(protocol, protocols[0] ?? '');
+        assert.ok(messages.every((message) => Buffer.isBuffer(message)));
+        assert.is(messages.join(''), 'container is alive\n');
+        assert.is(code, 1000);
+      }
+      const encoded = await received(path, ['base64.binary.k8s.io']);
+      assert.is(encoded.messages.join(''), Buffer.from('container is alive\n').toString('base64'));
+
+      const following = received(`${path}?follow=true`, ['binary.k8s.io'], (all) => {
+        if (all.length > 1) return;
+        node.engine.write(id, 'more');
+        node.engine.exit(id, 1);
+      });
+      assert.is((await following).messages.join(''), 'container is alive\nmore\n');
+      const refused = await rejects(received(`${path}?container=nope`, []));
+      assert.match(String(refused), /400/);
+    },
+    SLOW_MS,
+  );
+
+  test(
+    'a watch over a WebSocket: an event a message',
+    async () => {
+      const { node, server } = await start();
+      const path = `${server.replace('http', 'ws')}/api/v1/namespaces/default/pods?watch=true`;
+      const { messages } = await received(path, [], (all, socket) => {
+        if (all.length === 1) void node.createPod('p2');
+        if (all.length === 2) socket.close();
+      });
+      const events = messages.map((message) => JSON.parse(String(message)));
+      assert.equal(
+        events.slice(0, 2).map(({ type, object }) => [type, object.metadata.name]),
+        [
+          ['ADDED', 'p1'],
+          ['ADDED', 'p2'],
+        ],
+      );
+      assert.is((await received(`${path}&timeoutSeconds=1`, [])).code, 1000);
+    },
+    SLOW_MS,
+  );
 
   test('exec: output, exit code, stdin with its end', async () => {
     const { node, home } = await start();
