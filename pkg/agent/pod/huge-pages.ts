@@ -37,11 +37,23 @@ function kernelSize(pageBytes: number): string {
 /** Limits of a container by the kernel's names; undefined = it asks for none. */
 export function hugePageLimits({
   resources,
-}: Container): Readonly<Record<string, number>> | undefined {
+}: Pick<Container, 'resources'>): Readonly<Record<string, number>> | undefined {
   const limits = Object.entries(resources?.limits ?? {})
     .filter(([name]) => name.startsWith(PREFIX))
     .map(([name, limit]) => [kernelSize(bytes(name.slice(PREFIX.length))), bytes(limit)] as const);
   return limits.length === 0 ? undefined : Object.fromEntries(limits);
+}
+
+/** Of a pod as a whole: its own limits, else those of its containers together. */
+export function podHugePageLimits({ spec }: Pod): Readonly<Record<string, number>> | undefined {
+  const own = hugePageLimits(spec);
+  if (own) return own;
+  const sums = new Map<string, number>();
+  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+    for (const [size, limit] of Object.entries(hugePageLimits(container) ?? {}))
+      sums.set(size, (sums.get(size) ?? 0) + limit);
+  }
+  return sums.size === 0 ? undefined : Object.fromEntries(sums);
 }
 
 /** Whether an emptyDir's medium is huge pages, of a size or of the pod's only one. */

@@ -4,7 +4,7 @@ import type { Container, Pod } from '../../api/generated/types.ts';
 import { amountOf, podAmount } from '../../api/pod-resources.ts';
 import { qosClass } from '../../api/resources/pod-qos.ts';
 import type { Resources } from '../../engine/engine.ts';
-import { hugePageLimits } from './huge-pages.ts';
+import { hugePageLimits, podHugePageLimits } from './huge-pages.ts';
 import { initContainers, isSidecar, mainContainers } from './records.ts';
 
 const CPU_PERIOD_US = 100_000;
@@ -35,11 +35,13 @@ export function containerResources(pod: Pod, container: Container): Resources {
 export function podResources(pod: Pod, pidsLimit: number | undefined): Resources {
   const isBestEffort = qosClass(pod.spec) === 'BestEffort';
   const memoryLimit = podAmount(pod, 'limits', 'memory');
+  const hugePages = podHugePageLimits(pod);
   return {
     cpuShares: isBestEffort ? MIN_SHARES : toShares(podAmount(pod, 'requests', 'cpu')),
     ...(isBounded(pod, 'cpu') ? quotaOf(podAmount(pod, 'limits', 'cpu')) : {}),
     ...(isBounded(pod, 'memory') && memoryLimit > 0 ? { memoryLimitBytes: memoryLimit } : {}),
     ...(pidsLimit === undefined ? {} : { pidsLimit }),
+    ...(hugePages === undefined ? {} : { hugePages }),
   };
 }
 

@@ -15,6 +15,7 @@ export function larger(a: Resources, b: Resources): Resources {
       : { cpuQuotaUs: quota, cpuPeriodUs: b.cpuPeriodUs }),
     ...(memory === undefined ? {} : { memoryLimitBytes: memory }),
     ...(b.pidsLimit === undefined ? {} : { pidsLimit: b.pidsLimit }),
+    ...(b.hugePages === undefined ? {} : { hugePages: b.hugePages }),
   };
 }
 

@@ -6,6 +6,7 @@
 import type { Container, Pod, PodStatus, ResourceRequirements } from '../../api/generated/types.ts';
 import { amountOf } from '../../api/pod-resources.ts';
 import { describe } from '../../log/log.ts';
+import { Backoff } from '../../wait/backoff.ts';
 import type { NodeContext } from '../node-context.ts';
 import { newest, type PodView } from '../pod/records.ts';
 import { cgroupParent, containerResources, podResources } from '../pod/resources.ts';
@@ -26,8 +27,8 @@ import { actualAllocation, fromStatus } from './from-status.ts';
 import { larger, shrinksMemory } from './limits.ts';
 import { type Progress, withResize } from './resize-status.ts';
 
-/** How soon a resize is tried again that would take memory which is in use. */
-const RETRY_MS = 10_000;
+/** How soon a resize is tried again that would take memory which is in use, or that the kernel has refused. */
+const RETRY = { firstMs: 2000, maxMs: 120_000 };
 
 /** A container that must be started anew for its new resources. */
 interface Restart {
@@ -55,6 +56,7 @@ export class PodResize {
   /** What each container has in fact, by id. */
   #actual: Readonly<Record<string, ResourceRequirements>> = {};
   #actualPod: Pod | undefined;
+  readonly #retry = new Backoff(RETRY);
 
   /** `view` is what the node has of the pod now. */
   constructor(context: NodeContext, uid: string, view: () => PodView) {
@@ -107,6 +109,7 @@ export class PodResize {
     this.#pending = undefined;
     const { generation = 0 } = pod.metadata;
     this.#progress = { generation };
+    this.#retry.reset();
     this.#tell(pod, 'Normal', 'ResizeStarted', 'Pod resize started');
     return true;
   }
@@ -164,7 +167,7 @@ export class PodResize {
       this.#progress = { ...progress, error: message };
       this.#tell(pod, 'Warning', 'ResizeError', 'Pod resize error', message);
     }
-    return { restarts: [], retryAtMs: this.#context.clock.monotonic() + RETRY_MS };
+    return { restarts: [], retryAtMs: this.#context.clock.monotonic() + this.#retry.next() };
   }
 
   async #advance(given: Pod, live: readonly Live[]): Promise<Step> {

@@ -47,6 +47,8 @@ export interface FakeEngine extends Engine {
   readonly cgroups: ReadonlyMap<string, Resources>;
   /** Limits that running containers were given, in order. */
   readonly updates: readonly { readonly id: string; readonly resources: Resources }[];
+  /** Why updates fail; empty = they do not. */
+  updateError: string;
   readonly pulls: string[];
   /** Graces and signals that containers were stopped with. */
   readonly stops: { readonly id: string; readonly graceMs: number }[];
@@ -112,6 +114,7 @@ export function createFakeEngine(): FakeEngine {
     configs,
     cgroups,
     updates,
+    updateError: '',
     pulls,
     stops,
     pullable,
@@ -201,6 +204,7 @@ export function createFakeEngine(): FakeEngine {
     async resumeContainer() {},
     async updateContainer(id, resources) {
       updates.push({ id, resources });
+      if (engine.updateError) throw new Error(engine.updateError);
     },
     async removeContainer(id) {
       containers.delete(id);

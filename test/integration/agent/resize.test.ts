@@ -177,6 +177,28 @@ suite('agent: in-place resize', ({ test, cleanup }) => {
     assert.is(node.engine.updates.at(-1)?.resources.memoryLimitBytes, 32 * MIB);
   });
 
+  test('what the kernel refuses is tried again', async () => {
+    const { node, resize } = await start();
+    await node.createPod('refused', { containers: [sized({ cpu: '100m' })] });
+    await node.podWhen('refused', isRunning);
+    node.engine.updateError = 'write cpu.max: Device or resource busy';
+    await resize('refused', [sized({ cpu: '200m' })]);
+    const stuck = await node.podWhen(
+      'refused',
+      (pod) => conditionOf(pod, 'PodResizeInProgress')?.reason === 'Error',
+    );
+    assert.is(
+      conditionOf(stuck, 'PodResizeInProgress')?.message,
+      'write cpu.max: Device or resource busy',
+    );
+    assert.is(cpuOf(stuck), '100m');
+    await node.whenTold('refused', 'ResizeError', /Device or resource busy/);
+    node.engine.updateError = '';
+    const done = await node.podWhen('refused', (pod) => cpuOf(pod) === '200m');
+    assert.is(conditionOf(done, 'PodResizeInProgress'), undefined);
+    assert.ok(node.engine.updates.length >= 2);
+  });
+
   test('a pod as a whole is resized', async () => {
     const { node, resize } = await start();
     const resources = { requests: { cpu: '100m' }, limits: { cpu: '200m', memory: '64Mi' } };

@@ -113,6 +113,18 @@ suite('agent: text and numbers of a pod', ({ test }) => {
     assert.equal(podResources(podOf({ containers: [{ name: 'c' }] }), undefined), { cpuShares: 2 });
   });
 
+  test('a pod has the huge pages of its containers together, or its own', () => {
+    const pages = (limit: string) => using({}, { 'hugepages-2Mi': limit, 'hugepages-1Gi': '1Gi' });
+    const containers = [pages('4Mi'), pages('6Mi')];
+    const initContainers = [using({}, { 'hugepages-2Mi': '2Mi' })];
+    const hugePages = { '2MB': 12 * 2 ** 20, '1GB': 2 * 2 ** 30 };
+    const pod = podOf({ containers, initContainers });
+    assert.equal(podResources(pod, undefined).hugePages, hugePages);
+    const limits = { 'hugepages-2Mi': '8Mi' };
+    const own = podOf({ containers, resources: { limits } });
+    assert.equal(podResources(own, undefined).hugePages, { '2MB': 8 * 2 ** 20 });
+  });
+
   test('resolv.conf follows dnsPolicy and dnsConfig', () => {
     const dns = { clusterDns: ['10.43.0.10'], clusterDomain: 'cluster.local', hostResolver: '' };
     const host = 'nameserver 192.0.2.53\nsearch example.org\noptions edns0\n';
