@@ -5,7 +5,7 @@ import type { Probe } from '../../api/generated/types.ts';
 import { dialFailure, hostPort } from './dial.ts';
 import { execCheck } from './exec-check.ts';
 import { httpCheck } from './http-check.ts';
-import { type CheckResult, type CheckTarget, portOf } from './target.ts';
+import { CannotCheck, type CheckResult, type CheckTarget, portOf } from './target.ts';
 
 const OK: CheckResult = { isOk: true, message: '' };
 
@@ -32,7 +32,8 @@ export async function check(
     return OK;
   } catch (error) {
     if (timeout.aborted) return failed(timedOut(probe, timeoutMs));
-    return failed(error instanceof Error ? error.message : String(error));
+    const result = failed(error instanceof Error ? error.message : String(error));
+    return error instanceof CannotCheck ? { ...result, isUnknown: true } : result;
   }
 }
 

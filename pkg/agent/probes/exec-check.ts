@@ -1,22 +1,24 @@
 /** A command in the container: passes with exit code 0. */
 
+import { describe } from '../../log/log.ts';
 import { orAborted } from '../or-aborted.ts';
-import type { CheckResult, CheckTarget } from './target.ts';
+import { CannotCheck, type CheckResult, type CheckTarget } from './target.ts';
 
 /** How much of a failed probe's output goes into the event. */
 const MAX_OUTPUT_BYTES = 1024;
 
-/** Rejects when it cannot be run, or the signal aborts. */
+/** Rejects with CannotCheck when it cannot be run, with something else when the signal aborts. */
 export async function execCheck(
   target: CheckTarget,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<CheckResult> {
-  const session = await target.engine.exec(
-    target.containerId,
-    { args, hasTerminal: false, hasStdin: false },
-    signal,
-  );
+  const session = await target.engine
+    .exec(target.containerId, { args, hasTerminal: false, hasStdin: false }, signal)
+    .catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      throw new CannotCheck(describe(error), { cause: error });
+    });
   const chunks: Buffer[] = [];
   let size = 0;
   const collect = (chunk: Buffer) => {

@@ -5,7 +5,7 @@
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import protobuf from 'protobufjs/minimal.js';
-import { dialFailure, hostPort } from './dial.ts';
+import { hostPort } from './dial.ts';
 import type { CheckResult } from './target.ts';
 
 /** 1 byte (compressed or not) and 4 of length are before each message. */
@@ -22,7 +22,7 @@ interface Call {
   readonly timeoutMs: number;
 }
 
-/** Rejects when the server cannot be reached. */
+/** Rejects when the server does not speak the protocol. */
 export async function grpcCheck(
   host: string,
   { port, service = '', timeoutMs }: Call,
@@ -38,13 +38,13 @@ export async function grpcCheck(
   try {
     return await call(session, service, signal);
   } catch (error) {
-    if (signal.aborted) {
-      const message = hasConnected
-        ? `timeout: health rpc did not complete within ${timeout}`
-        : `timeout: failed to connect service "${address}" within ${timeout}: context deadline exceeded`;
-      return { isOk: false, message };
+    // The kubelet goes on trying to connect until the time is over.
+    if (!hasConnected) {
+      const why = `within ${timeout}: context deadline exceeded`;
+      return { isOk: false, message: `timeout: failed to connect service "${address}" ${why}` };
     }
-    throw dialFailure(error as Error, address);
+    if (!signal.aborted) throw error;
+    return { isOk: false, message: `timeout: health rpc did not complete within ${timeout}` };
   } finally {
     session.destroy();
   }

@@ -170,6 +170,11 @@ export class PodProbes {
         return result;
       },
       onFailure: (message) => tell('Unhealthy', `${TITLES[kind]} probe failed: ${message}`),
+      onError: (message) =>
+        tell(
+          'Unhealthy',
+          `${TITLES[kind]} probe errored and resulted in unknown state: ${message}`,
+        ),
       onWarning: (message) => tell('ProbeWarning', `${TITLES[kind]} probe warning: ${message}`),
       onVerdict: onResult,
     });

@@ -14,6 +14,8 @@ export interface ProbeWorkerOptions {
   check(probe: Probe, timeoutMs: number): Promise<CheckResult>;
   /** Called after each failed check with its message, and whether the threshold is reached. */
   onFailure(message: string): void;
+  /** Called after each check that could not be made; it counts for nothing. */
+  onError(message: string): void;
   onWarning(message: string): void;
   /** Called when the verdict changes. */
   onVerdict(): void;
@@ -50,11 +52,13 @@ export class ProbeWorker {
 
   async #run(): Promise<void> {
     const { probe, clock, check } = this.#options;
-    const { isOk, message, warning } = await check(probe, (probe.timeoutSeconds ?? 1) * 1000);
+    const result = await check(probe, (probe.timeoutSeconds ?? 1) * 1000);
     if (this.#isClosed) return;
-    if (!isOk) this.#options.onFailure(message);
+    const { isOk, isUnknown, message, warning } = result;
+    if (isUnknown) this.#options.onError(message);
+    else if (!isOk) this.#options.onFailure(message);
     if (warning !== undefined) this.#options.onWarning(warning);
-    this.#count(isOk);
+    if (!isUnknown) this.#count(isOk);
     const periodMs = (probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
     if (!this.#isClosed) this.#cancel = clock.after(periodMs, () => void this.#run());
   }

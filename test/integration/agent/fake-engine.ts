@@ -217,6 +217,8 @@ export function createFakeEngine(): FakeEngine {
     async exec(id, options) {
       if (need(id).status !== 'running') throw new EngineError('Conflict', 'not running');
       const { fake, session } = createSession(options);
+      if (options.args[0] === 'missing')
+        throw new EngineError('StartFailed', 'exec: "missing": executable file not found in $PATH');
       engine.onExec(options, fake);
       return session;
     },

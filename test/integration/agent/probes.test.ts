@@ -227,6 +227,39 @@ suite('agent: probes and hooks', ({ test, cleanup }) => {
     await node.whenTold('drained', 'FailedPreStopHook', /^PreStopHook failed/);
   });
 
+  test('a check that cannot be made counts for nothing', async () => {
+    const node = await start();
+    const once = { ...FAST, failureThreshold: 1 };
+    await node.createPod('unable', {
+      containers: [
+        {
+          livenessProbe: { ...once, exec: { command: ['missing'] } },
+          readinessProbe: { ...once, tcpSocket: { port: 'nowhere' } },
+          startupProbe: { ...once, exec: { command: ['well'] } },
+        },
+        { readinessProbe: { ...once, grpc: { port: 1 } } },
+      ],
+      spec: ON_HOST,
+    });
+    const says = (kind: string, why: string) =>
+      node.whenTold(
+        'unable',
+        'Unhealthy',
+        new RegExp(`^${kind} probe errored and resulted in unknown state: ${why}`),
+      );
+    await says('Liveness', 'exec: "missing": executable file not found in \\$PATH$');
+    await says('Readiness', 'couldn\'t find port: "nowhere" in container$');
+    await node.whenTold(
+      'unable',
+      'Unhealthy',
+      /^Readiness probe failed: timeout: failed to connect service "127\.0\.0\.1:1" within 1s: context deadline exceeded$/,
+    );
+    await node.stays(
+      'unable',
+      (pod) => isRunning(pod) && !isReady(pod) && first(pod)?.restartCount === 0,
+    );
+  });
+
   test('a deletion does not wait for a postStart hook that hangs, nor does the end of the agent', async () => {
     const node = await start();
     let hooks = 0;

@@ -103,6 +103,7 @@ suite('agent/pod under a clock that is moved', ({ test }) => {
         return { isOk: true, message: '' };
       },
       onFailure: () => undefined,
+      onError: () => undefined,
       onWarning: () => undefined,
       onVerdict: () => undefined,
     });
