@@ -116,6 +116,9 @@ export function mismatch(
   if (classNameOf(volume) !== classNameOf(claim)) {
     return 'storageClassName does not match';
   }
+  if (attributesClass(volume) !== attributesClass(claim)) {
+    return 'volumeAttributesClassName does not match';
+  }
   if (modeOf(volume) !== modeOf(claim)) return 'incompatible volumeMode';
   if (!hasModes(volume, claim)) return 'incompatible accessMode';
   return undefined;
@@ -123,6 +126,10 @@ export function mismatch(
 
 function modeOf({ spec }: PersistentVolume | PersistentVolumeClaim): string {
   return spec?.volumeMode ?? 'Filesystem';
+}
+
+function attributesClass({ spec }: PersistentVolume | PersistentVolumeClaim): string {
+  return spec?.volumeAttributesClassName ?? '';
 }
 
 function hasModes({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean {
@@ -151,8 +158,7 @@ export function findVolume(
       !search.taken?.has(volume.metadata.name) &&
       modeOf(volume) === modeOf(claim) &&
       hasModes(volume, claim) &&
-      (volume.spec?.volumeAttributesClassName ?? '') ===
-        (claim.spec?.volumeAttributesClassName ?? '') &&
+      attributesClass(volume) === attributesClass(claim) &&
       compareQuantities(sizeOf(volume), wanted) >= 0 &&
       search.isUsable?.(volume) !== false,
   );

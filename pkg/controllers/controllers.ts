@@ -16,7 +16,7 @@ import { serviceAccount } from './service-account.ts';
 import { taintEviction } from './taint-eviction.ts';
 import { volumeBinder } from './volume-binder.ts';
 import { volumeExpand } from './volume-expand.ts';
-import { claimProtection, volumeProtection } from './volume-protection.ts';
+import { claimProtection, classProtection, volumeProtection } from './volume-protection.ts';
 
 export interface ControllersOptions extends NodeLifecycleOptions, PodGcOptions {
   /** Pod addresses of the cluster, `10.42.0.0/16`. */
@@ -45,6 +45,7 @@ export function allControllers(options: ControllersOptions): readonly Controller
     volumeBinder,
     claimProtection,
     volumeProtection,
+    classProtection,
     volumeExpand,
     ephemeralVolume,
     ...(options.hasLocalStorage ? [localPath] : []),

@@ -90,6 +90,8 @@ function refusal(
   if (!(spec?.accessModes ?? []).every((mode) => MODES.includes(mode))) {
     return `a volume on one node has the access modes ${MODES.join(' and ')} only`;
   }
+  if (spec?.volumeAttributesClassName)
+    return 'volumes of this provisioner have no attributes: a VolumeAttributesClass is not supported';
   if (storageClass.mountOptions?.length) return 'mountOptions of the class are not supported';
   if (!selected) {
     return 'no node is chosen: the class needs volumeBindingMode WaitForFirstConsumer';

@@ -1,12 +1,20 @@
-/** Keeps claims that pods use, and volumes that are bound, until they are free: a deletion waits for that. */
+/** Keeps claims that pods use, volumes that are bound and classes that either names until they are free: a deletion waits for that. */
 
-import type { PersistentVolume, PersistentVolumeClaim } from '../api/generated/types.ts';
-import type { ApiObject } from '../api/meta.ts';
+import type {
+  PersistentVolume,
+  PersistentVolumeClaim,
+  VolumeAttributesClass,
+} from '../api/generated/types.ts';
+import type { ApiObject, Ref } from '../api/meta.ts';
 import { type Context, type Controller, DONE, type Result } from './controller.ts';
 import { BY_CLAIM, claimsIndex, claimsOfPod, podsOfClaim } from './volume-claims.ts';
 
 const CLAIM_FINALIZER = 'kubernetes.io/pvc-protection';
 const VOLUME_FINALIZER = 'kubernetes.io/pv-protection';
+const CLASS_FINALIZER = 'kubernetes.io/vac-protection';
+const CLASSES = 'volumeattributesclasses';
+/** Index of volumes and claims by the classes of attributes that they name. */
+const BY_CLASS = 'attributes-class';
 
 export const claimProtection: Controller = {
   name: 'pvc-protection',
@@ -33,6 +41,49 @@ export const volumeProtection: Controller = {
   },
 };
 
+export const classProtection: Controller = {
+  name: 'vac-protection',
+  watches: {
+    primary: CLASSES,
+    maps: { persistentvolumes: classesOf, persistentvolumeclaims: classesOf },
+    indexes: {
+      persistentvolumes: { [BY_CLASS]: classNames },
+      persistentvolumeclaims: { [BY_CLASS]: classNames },
+    },
+  },
+  reconcile(ref, context): Promise<Result> {
+    const { cache } = context;
+    const query = { index: BY_CLASS, value: ref.name };
+    const isUsed = () =>
+      ['persistentvolumes', 'persistentvolumeclaims'].some(
+        (resource) => cache.indexed(resource, query).length > 0,
+      );
+    const found = cache.get<VolumeAttributesClass>(CLASSES, ref);
+    return protect(found, { finalizer: CLASS_FINALIZER, isUsed }, context);
+  },
+};
+
+/** What an object has, or is to have, or had until a moment ago. */
+function classNames(object: object): readonly string[] {
+  const { spec, status } = object as Partial<PersistentVolumeClaim>;
+  const names = [
+    spec?.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ];
+  return [...new Set(names.flatMap((name) => name || []))];
+}
+
+function classesOf(object: ApiObject): readonly Ref[] {
+  return classNames(object).map((name) => ({ name }));
+}
+
+const RESOURCES: Readonly<Record<string, string>> = {
+  PersistentVolume: 'persistentvolumes',
+  PersistentVolumeClaim: 'persistentvolumeclaims',
+  VolumeAttributesClass: CLASSES,
+};
+
 interface Protection {
   readonly finalizer: string;
   isUsed(): boolean;
@@ -50,8 +101,9 @@ async function protect(
   const next = deletionTimestamp
     ? finalizers.filter((each) => each !== finalizer)
     : [...finalizers, finalizer];
-  const resource =
-    object.kind === 'PersistentVolume' ? 'persistentvolumes' : 'persistentvolumeclaims';
-  await client.update(resource, { ...object, metadata: { ...object.metadata, finalizers: next } });
+  await client.update(RESOURCES[object.kind ?? ''] ?? '', {
+    ...object,
+    metadata: { ...object.metadata, finalizers: next },
+  });
   return DONE;
 }

@@ -30,6 +30,8 @@ export interface VolumeNeeds {
   readonly affinities: readonly NodeSelector[];
   /** Why no node at all will do. */
   readonly problem: string | undefined;
+  /** A volume that one of its claims is bound to is gone. */
+  readonly hasLost: boolean;
   /** Claims that get a volume on the pod's node. */
   readonly unbound: readonly UnboundClaim[];
   /** Pods that use a claim which this pod wants for itself alone, or the other way round. */
@@ -58,7 +60,14 @@ export interface Assumed {
   readonly volumes: Map<string, string>;
 }
 
-const NONE: VolumeNeeds = { affinities: [], problem: undefined, unbound: [], rivals: [] };
+const NONE: VolumeNeeds = {
+  affinities: [],
+  problem: undefined,
+  hasLost: false,
+  unbound: [],
+  rivals: [],
+};
+const LOST = 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)';
 const NO_VOLUME = "node(s) didn't find available persistent volumes to bind";
 const WRONG_NODE = "node(s) didn't match PersistentVolume's node affinity";
 const RIVAL =
@@ -86,11 +95,17 @@ export function volumeNeeds(pod: Pod, facts: VolumeFacts): VolumeNeeds {
     if (typeof claim === 'string') return { ...NONE, problem: claim };
     if (claim.spec?.accessModes?.includes('ReadWriteOncePod')) exclusive.add(claim.metadata.name);
     const found = isFullyBound(claim) ? boundVolume(claim, facts) : unboundClaim(claim, facts);
-    if (!found) return { ...NONE, problem: 'pod has unbound immediate PersistentVolumeClaims' };
+    if (!found) return unplaceable(claim);
     if ('claim' in found) unbound.push(found);
     else affinities.push(...affinityOf(found));
   }
-  return { affinities, problem: undefined, unbound, rivals: rivalsOf(pod, exclusive, facts) };
+  return { ...NONE, affinities, unbound, rivals: rivalsOf(pod, exclusive, facts) };
+}
+
+/** The volume is gone, or is not there yet and will not wait for the pod. */
+function unplaceable(claim: PersistentVolumeClaim): VolumeNeeds {
+  if (isFullyBound(claim)) return { ...NONE, hasLost: true };
+  return { ...NONE, problem: 'pod has unbound immediate PersistentVolumeClaims' };
 }
 
 function affinityOf({ spec }: PersistentVolume): readonly NodeSelector[] {
@@ -182,6 +197,7 @@ export function rivalReason({ rivals }: VolumeNeeds, node: NodeInfo): string | u
 
 /** Why the node does not do; undefined = it does. */
 export function volumeReason(needs: VolumeNeeds, node: Node): string | undefined {
+  if (needs.hasLost) return LOST;
   if (!needs.affinities.every((selector) => matchesSelector(selector, node))) return WRONG_NODE;
   if (needs.unbound.length === 0) return undefined;
   return choose(needs, node) ? undefined : NO_VOLUME;

@@ -13,13 +13,18 @@ import { garbageCollector } from '../../pkg/controllers/garbage-collector.ts';
 import { localPath } from '../../pkg/controllers/local-path.ts';
 import { volumeBinder } from '../../pkg/controllers/volume-binder.ts';
 import { volumeExpand } from '../../pkg/controllers/volume-expand.ts';
-import { claimProtection, volumeProtection } from '../../pkg/controllers/volume-protection.ts';
+import {
+  claimProtection,
+  classProtection,
+  volumeProtection,
+} from '../../pkg/controllers/volume-protection.ts';
 import { type ControlPlane, eventually, startControlPlane } from './control-plane.ts';
 
 const CONTROLLERS = [
   volumeBinder,
   claimProtection,
   volumeProtection,
+  classProtection,
   volumeExpand,
   ephemeralVolume,
   localPath,
@@ -116,7 +121,7 @@ export async function startVolumes(cleanup: (undo: () => Promise<void>) => void)
 
 function resourceOf(object: object): string {
   const kind = 'kind' in object ? String(object.kind).toLowerCase() : '';
-  return kind === 'storageclass' ? 'storageclasses' : `${kind}s`;
+  return kind.endsWith('class') ? `${kind}es` : `${kind}s`;
 }
 
 /** Why the scheduler has no node for the pod; empty when it has not said. */

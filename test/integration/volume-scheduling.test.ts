@@ -59,13 +59,16 @@ suite('volumes and pods', ({ test, cleanup }) => {
       claim('hasty', { storageClassName: 'now' }),
       claim('typo', { storageClassName: 'local-pth' }),
       claim('foreign', { storageClassName: 'nobody' }),
+      claim('golden', { storageClassName: 'local-path', volumeAttributesClassName: 'gold' }),
       using('a', 'many'),
+      using('b', 'golden'),
     );
     await told(
       plane,
       'many',
       /^ProvisioningFailed .* access modes ReadWriteOnce and ReadWriteOncePod only$/,
     );
+    await told(plane, 'golden', /^ProvisioningFailed .*a VolumeAttributesClass is not supported$/);
     await told(
       plane,
       'hasty',
@@ -137,6 +140,17 @@ suite('volumes and pods', ({ test, cleanup }) => {
     );
     await client.remove('pods', at('first'), { gracePeriodSeconds: 0 });
     await podWhen('second', ({ spec }) => spec.nodeName === 'node2');
+    // Its volume goes away by force before the binder has told the claim.
+    await make(volume('v4'), claim('robbed', { volumeName: 'v4' }));
+    await bound('robbed');
+    await client.remove('persistentvolumes', { name: 'v4' });
+    const force = { metadata: { finalizers: null } };
+    await client.patch('persistentvolumes', { name: 'v4' }, force, { type: 'merge' });
+    await make(using('late', 'robbed'));
+    await why(
+      'late',
+      /bound to non-existent pv\(s\)|"robbed" bound to non-existent persistentvolume "v4"/,
+    );
     // A claim in use stays until its pod is gone.
     await client.remove('persistentvolumeclaims', at('own'));
     await make(using('third', 'own'));

@@ -1,8 +1,10 @@
 /** Claims find their volumes and keep them, and what becomes of both: real API server and controllers. */
 
 import * as assert from 'uvu/assert';
+import type { ApiObject } from '../../pkg/api/meta.ts';
 import { suite } from '../harness/suite.ts';
-import { at, claim, startVolumes, storageClass, told, volume } from './volume-objects.ts';
+import { eventually } from './control-plane.ts';
+import { at, claim, gone, startVolumes, storageClass, told, volume } from './volume-objects.ts';
 
 suite('volumes and claims', ({ test, cleanup }) => {
   test('a claim gets the smallest volume that does: by size, modes, class, selector', async () => {
@@ -125,6 +127,43 @@ suite('volumes and claims', ({ test, cleanup }) => {
       plane,
       'new',
       /^WaitForFirstConsumer waiting for first consumer to be created before binding$/,
+    );
+  });
+
+  test('a class of attributes stays while a claim or a volume names it, and must be the same for both', async () => {
+    const { client, make, bound, plane } = await startVolumes(cleanup);
+    const gold = { volumeAttributesClassName: 'gold' };
+    await make(
+      {
+        apiVersion: 'storage.k8s.io/v1',
+        kind: 'VolumeAttributesClass',
+        metadata: { name: 'gold' },
+        driverName: 'd.example.org',
+        parameters: { iops: '1' },
+      },
+      volume('fast', gold),
+      volume('slow'),
+      claim('wants', gold),
+      claim('named', { volumeName: 'slow', ...gold }),
+    );
+    assert.is((await bound('wants')).spec?.volumeName, 'fast');
+    await told(
+      plane,
+      'named',
+      /^VolumeMismatch Cannot bind to requested volume "slow": volumeAttributesClassName does not match$/,
+    );
+    await client.remove('volumeattributesclasses', { name: 'gold' });
+    const kept = await client.get<ApiObject>('volumeattributesclasses', { name: 'gold' });
+    assert.equal(kept.metadata.finalizers, ['kubernetes.io/vac-protection']);
+    for (const name of ['named', 'wants']) await client.remove('persistentvolumeclaims', at(name));
+    await gone(plane, 'persistentvolumeclaims', 'wants');
+    assert.ok((await client.get<ApiObject>('volumeattributesclasses', { name: 'gold' })).metadata);
+    await client.remove('persistentvolumes', { name: 'fast' });
+    await eventually(() =>
+      client.get('volumeattributesclasses', { name: 'gold' }).then(
+        () => false,
+        () => true,
+      ),
     );
   });
 });

@@ -10,14 +10,16 @@ import { isOn, objectAs, shownName } from './subject.ts';
 const FINALIZERS: Readonly<Record<string, string>> = {
   persistentvolumeclaims: 'kubernetes.io/pvc-protection',
   persistentvolumes: 'kubernetes.io/pv-protection',
+  'volumeattributesclasses.storage.k8s.io': 'kubernetes.io/vac-protection',
 };
 
 export const storageObjectInUseProtection: Admission = {
   name: 'StorageObjectInUseProtection',
   admit(request) {
-    const { object, resource } = request;
-    const finalizer = isOn(request, 'CREATE', resource) ? FINALIZERS[resource] : undefined;
-    if (!object || !finalizer || request.group) return object;
+    const { object, resource, group } = request;
+    const name = group ? `${resource}.${group}` : resource;
+    const finalizer = isOn(request, 'CREATE', name) ? FINALIZERS[name] : undefined;
+    if (!object || !finalizer) return object;
     const { finalizers = [] } = object.metadata;
     if (finalizers.includes(finalizer)) return object;
     return { ...object, metadata: { ...object.metadata, finalizers: [...finalizers, finalizer] } };

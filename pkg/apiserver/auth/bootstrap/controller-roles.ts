@@ -206,6 +206,14 @@ export const CONTROLLER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
+    name: 'volumeattributesclass-protection-controller',
+    rules: [
+      EVENTS,
+      on('storage.k8s.io', ['volumeattributesclasses'], [...READ, 'update']),
+      on('', ['persistentvolumes', 'persistentvolumeclaims'], READ),
+    ],
+  },
+  {
     name: 'replicaset-controller',
     rules: [
       EVENTS,
