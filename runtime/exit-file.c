@@ -115,7 +115,7 @@ int exit_settle(struct error *e, struct container *c)
     if (shim == 0)
         return 0; /* It was made without one. */
     cleanup_close int alive = process_find(shim, json_number(state, "shimBirth", 0));
-    if (alive >= 0)
+    if (alive >= 0 && !process_is_ending(shim))
         return 0;
     /* One at a time; and the shim may have ended well just before it was looked for. */
     cleanup_close int lock = openat(c->dir_fd, "state.json", O_RDONLY | O_CLOEXEC);

@@ -88,27 +88,29 @@ int sandbox_share_processes(struct error *e, const char *dir, int userns)
 }
 
 /* A pidfd of the reaper, or -1. */
-static int find_reaper(const char *dir)
+static int find_reaper(const char *dir, pid_t *pid)
 {
     struct error ignored;
     cleanup_free char *path = text_format("%s/" REAPER_FILE, dir), *text = NULL;
-    int pid;
     long long birth;
-    if (file_read(&ignored, path, &text, 64) < 0 || sscanf(text, "%d %lld", &pid, &birth) != 2)
+    if (file_read(&ignored, path, &text, 64) < 0 || sscanf(text, "%d %lld", pid, &birth) != 2)
         return -1;
-    return process_find(pid, birth);
+    return process_find(*pid, birth);
 }
 
 int sandbox_has_processes(const char *dir)
 {
-    cleanup_close int reaper = find_reaper(dir);
-    return reaper >= 0;
+    pid_t pid;
+    cleanup_close int reaper = find_reaper(dir, &pid);
+    /* It waits for the end of all the others before its own. */
+    return reaper >= 0 && !process_is_ending(pid);
 }
 
 int sandbox_end_processes(struct error *e, const char *dir)
 {
     cleanup_free char *path = text_format("%s/" REAPER_FILE, dir);
-    cleanup_close int reaper = find_reaper(dir);
+    pid_t pid;
+    cleanup_close int reaper = find_reaper(dir, &pid);
     struct pollfd gone = {.fd = reaper, .events = POLLIN};
     if (reaper >= 0) {
         if (pidfd_send_signal(reaper, SIGKILL, NULL, 0) < 0 && errno != ESRCH)

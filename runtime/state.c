@@ -12,7 +12,11 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
-long long process_birth(pid_t pid)
+/* Sync with the kernel's PF_EXITING. */
+#define IS_EXITING 0x4
+
+/* A field of /proc/<pid>/stat, which count from 1; 0 when there is no such process. */
+static long long stat_field(pid_t pid, int wanted)
 {
     struct error ignored;
     char path[64];
@@ -20,11 +24,21 @@ long long process_birth(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     if (pid <= 0 || file_read(&ignored, path, &text, 65536) < 0)
         return 0;
-    /* Field 22, counted from behind the command's closing parenthesis, which ends field 2. */
+    /* Counted from behind the command's closing parenthesis, which ends field 2. */
     char *rest = strrchr(text, ')');
-    for (int field = 2; rest != NULL && field < 22; field++)
+    for (int field = 2; rest != NULL && field < wanted; field++)
         rest = strchr(rest + 1, ' ');
     return rest == NULL ? 0 : strtoll(rest, NULL, 10);
+}
+
+long long process_birth(pid_t pid)
+{
+    return stat_field(pid, 22);
+}
+
+bool process_is_ending(pid_t pid)
+{
+    return (stat_field(pid, 9) & IS_EXITING) != 0;
 }
 
 int process_find(pid_t pid, long long birth)

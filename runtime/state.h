@@ -13,6 +13,8 @@
 /* Start time of a process in ticks since boot: with the pid it names a process for ever. 0 = no
  * such process. */
 long long process_birth(pid_t pid);
+/* It runs no more code of its own, though its end may not have been told yet. */
+bool process_is_ending(pid_t pid);
 /* A pidfd of this very process, or -1 when it has gone (also as a zombie). */
 int process_find(pid_t pid, long long birth);
 

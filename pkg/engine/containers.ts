@@ -146,7 +146,7 @@ export class Containers {
       const [started, saved] = await Promise.allSettled([runtime.run(spec), this.#save(container)]);
       if (started.status === 'rejected') {
         container.failStart();
-        await this.#save(container);
+        await Promise.all([this.#save(container), sandboxes.recheck(config.sandboxId)]);
         throw new EngineError('StartFailed', messageOf(started.reason), started.reason);
       }
       const early = container.run(started.value, this.#now);
@@ -279,6 +279,8 @@ export class Containers {
     if (this.#containers.get(container.id) !== container) return;
     try {
       await this.#save(container);
+      const { config, exit } = container.record;
+      if (exit?.signal === SIGKILL) await this.#parts.sandboxes.recheck(config.sandboxId);
     } finally {
       container.announceExit();
       this.#parts.emit(container.info());

@@ -76,6 +76,17 @@ export class Sandboxes {
     throw new EngineError('Conflict', `sandbox ${id} is not ready: its namespaces are gone`);
   }
 
+  /** Something in it was killed: so may have been what holds its pid namespace, and nothing can be born there any more. */
+  async recheck(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (!entry?.record.config.sharesProcesses || entry.namespaces === undefined) return;
+    const live = (await this.#parts.runtime.listSandboxes()).find((one) => one.id === id);
+    if (namespacesOf(entry.record.config, live) !== undefined) return;
+    if (this.#entries.get(id) === entry) {
+      this.#entries.set(id, { record: entry.record, namespaces: undefined });
+    }
+  }
+
   /** For a new container. Throws NotFound, also when the sandbox is being removed. */
   configFor(id: string): SandboxConfig & Pick<SandboxRecord, 'firstId'> {
     if (this.#leaving.has(id)) {

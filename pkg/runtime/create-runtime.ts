@@ -36,7 +36,7 @@ export interface RuntimeOptions {
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { helper, runDir, log, clock = systemClock } = options;
   const daemon = new Daemon({ helper, runDir, log, clock });
-  const makes = new Makes(daemon, clock);
+  const makes = new Makes(daemon);
   const exits = new Exits({ runDir, log });
   // Spawned first: a fork copies the page tables of all that the process has by then.
   await daemon.start();

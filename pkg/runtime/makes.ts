@@ -3,7 +3,6 @@
  * connection ends without an answer is one that nobody carries out any more: what became of it is on disk.
  */
 
-import { type Clock, sleep } from '../wait/clock.ts';
 import type { Daemon } from './daemon.ts';
 import { isUnanswered } from './daemon.ts';
 import { decodeState } from './decode.ts';
@@ -12,10 +11,6 @@ import { RuntimeError } from './runtime.ts';
 
 /** How often one is made that is cut off each time. */
 const ATTEMPTS_MAX = 5;
-/** How often and how long the kernel's end of a killed shim is waited for. */
-const SETTLE_RETRIES = 500;
-const SETTLE_RETRY_MS = 10;
-
 interface Making {
   readonly verb: 'create' | 'run' | 'start' | 'sandbox-create';
   readonly id: string;
@@ -24,11 +19,9 @@ interface Making {
 
 export class Makes {
   readonly #daemon: Daemon;
-  readonly #clock: Clock;
 
-  constructor(daemon: Daemon, clock: Clock) {
+  constructor(daemon: Daemon) {
     this.#daemon = daemon;
-    this.#clock = clock;
   }
 
   /** Nothing of a container that was only created has run: it is made anew. */
@@ -38,7 +31,7 @@ export class Makes {
 
   /** Never runs it twice: one that may have run is answered as what it is now, ended or not. */
   run(spec: { readonly id: string }, signal?: AbortSignal): Promise<unknown> {
-    const find = async () => (await this.#settled(spec.id)) ?? this.#delete(spec.id);
+    const find = async () => (await this.state(spec.id)) ?? this.#delete(spec.id);
     return this.#attempt({ verb: 'run', ...spec }, find, signal);
   }
 
@@ -64,16 +57,6 @@ export class Makes {
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'ENOENT') return undefined;
       throw error;
-    }
-  }
-
-  /** What was run and looks as if it had only been created has a shim that is just ending. */
-  async #settled(id: string): Promise<ContainerState | undefined> {
-    for (let left = SETTLE_RETRIES; ; left -= 1) {
-      const state = await this.state(id);
-      if (state?.status !== 'created') return state;
-      if (left === 0) throw new RuntimeError('EBUSY', `container ${id} neither runs nor ends`);
-      await sleep(SETTLE_RETRY_MS, undefined, this.#clock);
     }
   }
 

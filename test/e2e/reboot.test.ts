@@ -1,12 +1,14 @@
-/** A host that is switched off and on again. */
+/** What is killed at random moments (in short; `npm run soak` is the long form), and a host that is switched off and on. */
 
 import * as assert from 'uvu/assert';
 import type { Pod } from '../../pkg/api/generated/types.ts';
-import { leftovers } from '../harness/churn.ts';
-import { BUSYBOX, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { churn, leftovers } from '../harness/churn.ts';
+import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 240_000;
+const SEED = Number(process.env['SOAK_SEED'] ?? 20_261_122);
+const BATCH = { pods: 18, atOnce: 18, killsABatch: 8, killEveryMs: 300, batchTimeoutMs: 100_000 };
 
 function stayer(name: string) {
   return {
@@ -30,6 +32,49 @@ function stayer(name: string) {
 
 suite('e2e/reboot', ({ test }) => {
   const shared = new SharedCluster(() => clusterOf(1));
+
+  const nothingLeft = (cluster: Cluster) =>
+    cluster.until('nothing to be left', async () => {
+      const left = await leftovers(cluster);
+      if (left.length > 0) throw new Error(left.join('\n'));
+      return true;
+    });
+
+  test(
+    'agent, runtime daemon and shims killed while pods start and end: nothing is lost, stuck, left or run twice',
+    async () => {
+      const cluster = await shared.get();
+      const { kills, ended, lost } = await churn({ cluster, seed: SEED, ...BATCH });
+      const killed = JSON.stringify(kills);
+      process.stdout.write(`seed ${SEED}: ${ended} ends seen, ${lost} lost, killed ${killed}\n`);
+      assert.is(ended, 12);
+      await nothingLeft(cluster);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a pod with shared processes whose first one is killed gets others',
+    async () => {
+      const cluster = await shared.get();
+      const pod = stayer('shares');
+      await cluster.apply({ ...pod, spec: { ...pod.spec, shareProcessNamespace: true } });
+      await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'pod/shares');
+      const reapers = cluster.one.pidsOf(/mini-runtime reaper/);
+      assert.is(reapers.length, 1);
+      process.kill(reapers[0] ?? 0, 'SIGKILL');
+      await cluster.until('it to run again', async () => {
+        const { status }: Pod = JSON.parse(
+          await cluster.kubectl('get', 'pod', 'shares', '-o', 'json'),
+        );
+        const [container] = status?.containerStatuses ?? [];
+        return container?.ready && container.restartCount === 1;
+      });
+      assert.match(await cluster.kubectl('exec', 'shares', '--', 'ps'), /sleep 100000/);
+      await cluster.kubectl('delete', 'pod', 'shares', '--timeout=60s');
+    },
+    TIMEOUT_MS,
+  );
 
   test(
     'a host that is switched off and on has its pods again, their volumes too, and nothing of before',
@@ -65,11 +110,7 @@ suite('e2e/reboot', ({ test }) => {
           'start\nstart\n',
         );
       await cluster.kubectl('delete', 'pods', ...all, '--timeout=60s');
-      await cluster.until('nothing to be left', async () => {
-        const left = await leftovers(cluster);
-        if (left.length > 0) throw new Error(left.join('\n'));
-        return true;
-      });
+      await nothingLeft(cluster);
     },
     TIMEOUT_MS,
   );

@@ -63,6 +63,60 @@ suite('engine recovery', ({ test, cleanup }) => {
     assert.is(network.addressOf('s1'), '10.98.0.2');
   });
 
+  test('a start that was cut off before anything ran can be made again, one that ran is not', async () => {
+    const { host, life, engine, sleeper } = await start();
+    for (const id of ['c1', 'c2']) await engine.createContainer(sleeper(id));
+    await engine.startContainer('c2');
+    await life.end();
+    // Its agent was killed as it asked for the start, and the request came to nothing.
+    const path = join(host.dataDir, 'containers/c1/container.json');
+    const record = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(
+      path,
+      JSON.stringify({ ...record, isStarted: true, runId: life.runtime.runId }),
+    );
+    const next = await host.begin();
+    assert.is(next.engine.getContainer('c1')?.status, 'created');
+    assert.is((await next.engine.startContainer('c1')).status, 'running');
+    const { pid } = (await next.runtime.state('c2')) ?? {};
+    assert.is((await next.engine.startContainer('c2')).pid, pid);
+  });
+
+  test('what ends while an engine starts is told', async () => {
+    const { host, life, engine } = await start();
+    const ids = Array.from({ length: 8 }, (_, at) => `c${at}`);
+    for (const [at, id] of ids.entries()) {
+      const script = `while [ ! -e /gate/open ]; do sleep 0.01; done; sleep 0.${at}; exit ${at}`;
+      const mounts = [{ source: host.directory, destination: '/gate', isReadOnly: true }];
+      await engine.createContainer(shell(host, script, { id, sandboxId: 's1', mounts }));
+      await engine.startContainer(id);
+    }
+    await life.end();
+    await writeFile(join(host.directory, 'open'), '');
+    const { engine: next } = await host.begin();
+    const codes = await Promise.all(ids.map(async (id) => (await exited(next, id)).exit?.exitCode));
+    assert.equal(codes, [...codes.keys()]);
+  });
+
+  test('a sandbox whose processes have lost their first is not ready any more', async () => {
+    const { host, life, engine, sandbox } = await start();
+    await engine.createSandbox({ id: 's2', ...sandbox, sharesProcesses: true });
+    for (const id of ['c1', 'c2'])
+      await engine.createContainer(shell(host, 'sleep 1000', { id, sandboxId: 's2' }));
+    await engine.startContainer('c1');
+    await engine.killContainer('c1', 'SIGKILL');
+    await exited(engine, 'c1');
+    assert.is(engine.getSandbox('s2')?.isReady, true);
+    await engine.startContainer('c2');
+    const [reaper] = (await readFile(join(host.runDir, 'sandboxes/s2/reaper'), 'utf8')).split(' ');
+    process.kill(Number(reaper), 'SIGKILL');
+    assert.is((await exited(engine, 'c2')).exit?.exitCode, 137);
+    assert.is(engine.getSandbox('s2')?.isReady, false);
+    await engine.removeSandbox('s2');
+    await engine.createSandbox({ id: 's2', ...sandbox, sharesProcesses: true });
+    assert.is(life.engine.getSandbox('s2')?.isReady, true);
+  });
+
   test('an image that was removed goes with its last container, also over a restart', async () => {
     const { host, life, engine, sleeper } = await start();
     await engine.createContainer(sleeper('c1'));
