@@ -7,7 +7,7 @@ import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/clus
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 240_000;
-const SEED = Number(process.env['SOAK_SEED'] ?? 20_261_122);
+const SEED = Number(process.env['SOAK_SEED'] ?? 20_261_132);
 const BATCH = { pods: 18, atOnce: 18, killsABatch: 8, killEveryMs: 300, batchTimeoutMs: 100_000 };
 
 function stayer(name: string) {
