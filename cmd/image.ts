@@ -100,6 +100,12 @@ export const imageCommand: Command = {
       flags: [RUN_DIR],
       run: removeImages,
     },
+    {
+      name: 'prune',
+      summary: 'Remove all images that no container uses; imported ones stay',
+      flags: [RUN_DIR],
+      run: pruneImages,
+    },
   ],
 };
 
@@ -185,6 +191,14 @@ async function removeImages(flags: Flags, references: readonly string[]): Promis
     await json(await ask(flags, 'DELETE', `/images?reference=${encodeURIComponent(reference)}`));
     process.stdout.write(`${reference}\n`);
   }
+  return 0;
+}
+
+async function pruneImages(flags: Flags): Promise<number> {
+  const removed = (await json(await ask(flags, 'POST', '/images/prune'))) as readonly Summary[];
+  for (const { tags, id } of removed) process.stdout.write(`${tags.join(' ') || id}\n`);
+  const bytes = removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  process.stdout.write(`Removed ${removed.length} images of ${sizeText(bytes)} (as pulled)\n`);
   return 0;
 }
 

@@ -36,7 +36,8 @@ async function main(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    process.exitCode = report(error);
+    // At once: what is open still (a socket, a thread) must not keep a process that has said why it ends.
+    process.exit(report(error));
   }
 }
 

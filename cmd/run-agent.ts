@@ -13,7 +13,9 @@ import { openEngine } from '../pkg/engine/open-engine.ts';
 import { openImageStore } from '../pkg/image/store.ts';
 import { createLogger, type Level, type Logger } from '../pkg/log/log.ts';
 import { createNetwork, type Network } from '../pkg/network/network.ts';
+import { tableName } from '../pkg/network/rules.ts';
 import { createRuntime } from '../pkg/runtime/create-runtime.ts';
+import { HostEvents } from '../pkg/runtime/host-events.ts';
 import type { Runtime } from '../pkg/runtime/runtime.ts';
 import { dialTunnel } from '../pkg/tunnel/dial.ts';
 import { createTunnelAgent } from '../pkg/tunnel/http-agent.ts';
@@ -127,6 +129,7 @@ async function runNode(run: NodeRun): Promise<void> {
     engine: host.engine,
     network: host.network,
     volumeHost: run.runtime,
+    memoryEvents: host.events,
     dataDir,
     runDir,
     clusterDns: [],
@@ -166,6 +169,7 @@ function serveNode(session: Session, agent: Promise<Agent>): void {
 interface OpenHost {
   readonly engine: Engine;
   readonly network: Network;
+  readonly events: HostEvents;
   close(): Promise<void>;
 }
 
@@ -199,10 +203,17 @@ async function openHost({
   });
   // The engine holds the images that are in use by now, so that the one this replaces may go.
   await importHello(images, assets.helloImage);
+  const events = new HostEvents({
+    watch: (memoryBytes) => runtime.watchHost(tableName(bridge), memoryBytes),
+    log: log.with({ part: 'host' }),
+  });
+  events.onRules(() => network.restoreRules());
   return {
     engine,
     network,
+    events,
     async close() {
+      await events.close();
       await imageApi.close();
       await engine.close();
       await images.close();

@@ -79,21 +79,36 @@ interface Serving {
 }
 
 /** Resolves when the API answers: to the control plane and the token under which nodes join. */
-async function serve({ flags, settings, assets, log, signal }: Serving) {
-  const load = () => loadPki(settings);
+async function serve(serving: Serving) {
+  const { settings, assets, log } = serving;
   // The store opens in its own thread while keys are made in this one.
   const opening = openStore(assets, settings.dataDir, log);
-  const [loaded] = await Promise.allSettled([load(), opening]);
+  const [loaded] = await Promise.allSettled([loadPki(settings), opening]);
   const store = await opening;
-  if (loaded.status === 'rejected') {
-    await store.close();
-    throw loaded.reason;
+  let close = () => store.close();
+  try {
+    if (loaded.status === 'rejected') throw loaded.reason;
+    const pki = loaded.value;
+    const tokens = loadTokens(settings.dataDir, pki, serving.flags);
+    const controlPlane = await start(serving, { store, pki, passwords: tokens.passwords });
+    close = () => controlPlane.close();
+    keepCertificates(serving, controlPlane, pki);
+    return { controlPlane, token: tokens.token };
+  } catch (error) {
+    // What is open would keep the process alive.
+    await close();
+    throw error;
   }
-  const pki = loaded.value;
-  const tokens = loadTokens(settings.dataDir, pki, flags);
-  const controlPlane = await startOrClose({
-    store,
-    pki,
+}
+
+type Opened = Pick<ControlPlaneOptions, 'store' | 'pki' | 'passwords'>;
+
+async function start(
+  { flags, settings, log, signal }: Serving,
+  opened: Opened,
+): Promise<ControlPlane> {
+  const options = {
+    ...opened,
     host: settings.host,
     port: settings.port,
     clusterCidr: settings.clusterCidr,
@@ -101,16 +116,30 @@ async function serve({ flags, settings, assets, log, signal }: Serving) {
     clusterDns: settings.clusterDns,
     clusterDomain: flags.text('cluster-domain'),
     disabled: flags.list('disable'),
-    passwords: tokens.passwords,
     addresses: settings.nodeIps,
     log,
     signal,
-  });
+  };
+  try {
+    return await startControlPlane(options);
+  } catch (error) {
+    if (!isListenError(error)) throw error;
+    const { text, mend } = portProblem(error, options);
+    throw new UserError(`${text}: ${mend}`);
+  }
+}
+
+/** Writes the kubeconfig, now and whenever the certificates are renewed. */
+function keepCertificates(
+  { flags, settings, log, signal }: Serving,
+  controlPlane: ControlPlane,
+  pki: ServerPki,
+): void {
   const { url } = settings;
   writeKubeconfig(flags, url, pki);
   void keepPki({
     current: pki,
-    load,
+    load: () => loadPki(settings),
     onRenewed: (renewed) => {
       controlPlane.renew(renewed);
       writeKubeconfig(flags, url, renewed);
@@ -124,18 +153,6 @@ async function serve({ flags, settings, assets, log, signal }: Serving) {
     kubeconfig: flags.text('write-kubeconfig'),
     ms: Math.round(performance.now()),
   });
-  return { controlPlane, token: tokens.token };
-}
-
-async function startOrClose(options: ControlPlaneOptions): Promise<ControlPlane> {
-  try {
-    return await startControlPlane(options);
-  } catch (error) {
-    await options.store.close();
-    if (!isListenError(error)) throw error;
-    const { text, mend } = portProblem(error, options);
-    throw new UserError(`${text}: ${mend}`);
-  }
 }
 
 function isListenError(error: unknown): error is NodeJS.ErrnoException {

@@ -2,6 +2,8 @@
 #include "cgroup.h"
 #include "clean.h"
 #include "connect.h"
+#include "conntrack.h"
+#include "host-watch.h"
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
@@ -98,4 +100,23 @@ int job_routes_set(struct error *e, struct job *job)
 {
     cleanup_close int fd = netlink_open(e);
     return fd < 0 ? -1 : routes_replace(e, fd, json_at(job->request, "routes"));
+}
+
+int job_flows_forget(struct error *e, struct job *job)
+{
+    return conntrack_forget(e, json_at(job->request, "ports"));
+}
+
+/* Answers itself, then tells until the client goes. */
+int job_host_watch(struct error *e, struct job *job)
+{
+    struct host_watch watch;
+    if (host_watch_open(e, &watch, json_text(job->request, "table", "")) < 0)
+        return -1;
+    host_watch_memory(&watch, json_number(job->request, "memoryBytes", 0));
+    if (reply_result(job->connection, NULL) < 0)
+        return err_set(e, EPIPE, "answer");
+    job_release(job);
+    host_watch_tell(&watch, job->connection);
+    _exit(0);
 }

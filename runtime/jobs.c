@@ -211,6 +211,8 @@ static const struct job_row rows[] = {
     {"bridge-ensure", job_bridge_ensure},
     {"interface-delete", job_interface_delete},
     {"routes-set", job_routes_set},
+    {"flows-forget", job_flows_forget},
+    {"host-watch", job_host_watch},
     {"volume-memory", job_volume_memory},
     {"volume-huge", job_volume_huge},
     {"volume-image", job_volume_image},

@@ -19,6 +19,8 @@ int job_remove_tree(struct error *e, struct job *job);
 int job_bridge_ensure(struct error *e, struct job *job);
 int job_interface_delete(struct error *e, struct job *job);
 int job_routes_set(struct error *e, struct job *job);
+int job_flows_forget(struct error *e, struct job *job);
+int job_host_watch(struct error *e, struct job *job);
 
 /* jobs-volume.c */
 int job_volume_memory(struct error *e, struct job *job);

@@ -10,8 +10,13 @@
 
 int netlink_open(struct error *e)
 {
-    struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-    cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    return netlink_open_for(e, NETLINK_ROUTE, 0);
+}
+
+int netlink_open_for(struct error *e, int protocol, unsigned int groups)
+{
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+    cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         return err_set(e, errno, "open netlink socket");
     return steal_fd(&fd);

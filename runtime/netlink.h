@@ -1,4 +1,4 @@
-/* Routing netlink: one request at a time, each acknowledged by the kernel. */
+/* Netlink: one request at a time, each acknowledged by the kernel. */
 #ifndef MINI_NETLINK_H
 #define MINI_NETLINK_H
 
@@ -18,8 +18,10 @@ struct netlink_request {
     };
 };
 
-/* A socket of the calling thread's network namespace. */
+/* A routing socket of the calling thread's network namespace. */
 int netlink_open(struct error *e);
+/* The same of another protocol, hearing of what these groups (a bit each) are told. */
+int netlink_open_for(struct error *e, int protocol, unsigned int groups);
 /* Begins a request; returns its body of body_size zero bytes. */
 void *netlink_begin(struct netlink_request *r, int type, int flags, size_t body_size);
 void netlink_put(struct netlink_request *r, int type, const void *data, size_t size);

@@ -16,7 +16,9 @@ import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import { NodeEvents } from './events.ts';
 import type { Sensors } from './eviction/manager.ts';
+import type { MemoryEvents } from './eviction/memory-watch.ts';
 import { workingSet } from './eviction/usage.ts';
+import { ImageAccess } from './images/image-access.ts';
 import { startImageGc } from './images/start-image-gc.ts';
 import { readHost } from './node/host.ts';
 import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
@@ -70,6 +72,8 @@ export interface AgentOptions {
   readonly limits?: NodeLimits;
   /** How the node's resources are measured; default: as the kernel tells. */
   readonly sensors?: Partial<Sensors>;
+  /** How the kernel tells that memory gets short; absent = it is looked at now and then. */
+  readonly memoryEvents?: MemoryEvents;
   readonly version: string;
   /** Features that the host lacks, each as a sentence with the way to mend it. */
   readonly degraded?: readonly string[];
@@ -132,9 +136,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const parts = { client, images, host, clock, log, events, pressure, setPodCidr };
   const registration = new Registration({ ...parts, options: node });
   const imageGc = startImageGc(options, { events, limits: node.limits });
-  const { sensors } = options;
+  const { sensors, memoryEvents } = options;
   const hooks = { reclaimDisk: [imageGc.freeAll], onPressure: () => registration.report() };
-  const care = resources.start({ nodeName, pods, sensors, ...hooks });
+  const care = resources.start({ nodeName, pods, sensors, memoryEvents, ...hooks });
   const podWatch = watchPods(options, (key, pod) => {
     if (pods.onPod(key, pod)) statics.onMirror(key, pod);
     pods.retryResizes();
@@ -246,6 +250,7 @@ async function makeContext(
       images: options.engine.images,
     }),
     pulls: new Limiter(made.limits.parallelPulls),
+    imageAccess: await ImageAccess.open({ dataDir, images: options.engine.images, log }),
     dns: {
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? DEFAULT_DOMAIN,

@@ -65,6 +65,16 @@ const ROUTES: Readonly<Record<string, Handler>> = {
     }
     response.end();
   },
+  'POST /images/prune': async ({ images, response }) => {
+    const removed: Image[] = [];
+    for (const image of images.list()) {
+      // A container may have come since.
+      if (image.isPinned || images.isInUse(image.id)) continue;
+      await images.remove(image.id);
+      removed.push(image);
+    }
+    reply(response, removed.map(summary));
+  },
   'DELETE /images': async ({ images, response, query }) => {
     await images.remove(query.get('reference') ?? '');
     reply(response, {});

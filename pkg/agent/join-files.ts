@@ -10,6 +10,9 @@ import { decodeJoinAnswer, type JoinAnswer } from '../pki/join-protocol.ts';
 import { parseOrExplain } from '../pki/key-pair.ts';
 import { newPassword } from '../pki/token.ts';
 
+/** As newPassword makes them. */
+const PASSWORD = /^[0-9a-f]{32}$/;
+
 export interface StoredCredentials extends JoinAnswer {
   /** PKCS#8 PEM of the certificate's key. */
   readonly key: string;
@@ -32,7 +35,12 @@ export function writeCredentials(dataDir: string, credentials: StoredCredentials
 export function nodePassword(dataDir: string): string {
   const path = join(dataDir, 'agent', 'node-password');
   const found = readIfPresent(path)?.trim();
-  if (found) return found;
+  if (found) {
+    if (PASSWORD.test(found)) return found;
+    throw new Error(
+      `${path} is damaged: restore it from a backup, or remove it, and the node if it has lost its credentials, too (kubectl delete node)`,
+    );
+  }
   const made = newPassword();
   writePrivateFile(path, `${made}\n`);
   return made;

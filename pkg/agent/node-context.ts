@@ -7,6 +7,7 @@ import type { Logger } from '../log/log.ts';
 import type { Clock } from '../wait/clock.ts';
 import type { NodeEvents } from './events.ts';
 import type { Pressure } from './eviction/thresholds.ts';
+import type { ImageAccess } from './images/image-access.ts';
 import type { NodeLimits } from './node/kubelet-args.ts';
 import type { Paths } from './paths.ts';
 import type { Admission } from './pod/admission.ts';
@@ -31,6 +32,8 @@ export interface NodeContext {
   readonly dns: DnsFacts;
   /** Image pulls of all pods. */
   readonly pulls: PullQueue;
+  /** Which pods may use images that are there. */
+  readonly imageAccess: ImageAccess;
   readonly node: NodeFacts;
   /** What pods may have of the node. */
   readonly limits: NodeLimits;

@@ -102,10 +102,14 @@ async function join(options: JoinOptions, message: IncomingMessage): Promise<Joi
       `The server speaks join protocol ${JOIN_PROTOCOL_VERSION} and the node ${asked.protocol}; run the same version of mini on both`,
     );
   }
-  authenticate(options, message, asked.nodeName);
+  const proof = authenticate(options, message, asked.nodeName);
   checkClock(asked, now());
   const publicKey = await checkedKey(asked);
-  const owner = await claimNodeName(registry, { ...asked, now: now() });
+  const owner = await claimNodeName(registry, {
+    ...asked,
+    now: now(),
+    isProven: proof === 'certificate',
+  });
   if (owner === 'other') {
     throw new Refusal(
       'NameTaken',
@@ -123,11 +127,16 @@ async function join(options: JoinOptions, message: IncomingMessage): Promise<Joi
 }
 
 /** A token in the Authorization header, or the node's own certificate. Throws a Refusal. */
-function authenticate(options: JoinOptions, message: IncomingMessage, nodeName: string): void {
+function authenticate(
+  options: JoinOptions,
+  message: IncomingMessage,
+  nodeName: string,
+): 'certificate' | 'token' {
   const header = message.headers.authorization;
   if (header === undefined) {
     const peer = peerUser(message);
-    if (peer?.name === subjectOf(nodeName).commonName && peer.groups.includes(NODES_GROUP)) return;
+    if (peer?.name === subjectOf(nodeName).commonName && peer.groups.includes(NODES_GROUP))
+      return 'certificate';
     throw new Refusal(
       'BadToken',
       'The request carries neither a token nor the certificate of this node',
@@ -136,13 +145,13 @@ function authenticate(options: JoinOptions, message: IncomingMessage, nodeName: 
   const secret = secretIn(header);
   if (secret.kind === 'password') {
     const expected = options.passwords()[secret.user];
-    if (expected !== undefined && secretsEqual(expected, secret.password)) return;
+    if (expected !== undefined && secretsEqual(expected, secret.password)) return 'token';
     throw new Refusal('BadToken', 'The server does not know this token');
   }
   const { id, secret: text } = secret;
   const asked = { id, secret: text, use: 'signing' as const, now: options.now() };
   const result = checkBootstrapToken(options.registry, asked);
-  if (result.kind === 'valid') return;
+  if (result.kind === 'valid') return 'token';
   if (result.kind === 'expired') {
     throw new Refusal(
       'ExpiredToken',

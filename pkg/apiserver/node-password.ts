@@ -18,6 +18,8 @@ export interface NodeClaim {
   readonly nodeName: string;
   readonly nodePassword: string;
   readonly now: number;
+  /** The host has shown the node's own certificate: a password that it lost is replaced. */
+  readonly isProven: boolean;
 }
 
 /** Claims a name for the host with this password; 'other' when it is another host's. */
@@ -29,6 +31,10 @@ export async function claimNodeName(
   const found = registry.get<Secret>('secrets', ref);
   if (!found) return await create(registry, ref, claim);
   if (matches(found, claim.nodePassword)) return 'own';
+  if (claim.isProven) {
+    await registry.modify<Secret>('secrets', ref, (secret) => ({ ...secret, ...dataOf(claim) }));
+    return 'own';
+  }
   const isFree =
     registry.get<ApiObject>('nodes', { name: claim.nodeName }) === undefined &&
     claim.now - Date.parse(found.metadata.creationTimestamp) > REGISTER_MS;
@@ -40,23 +46,28 @@ export async function claimNodeName(
 async function create(
   registry: Registry,
   ref: { readonly namespace: string; readonly name: string },
-  { nodePassword }: NodeClaim,
+  claim: NodeClaim,
 ): Promise<'own' | 'other'> {
-  const salt = randomBytes(16).toString('hex');
   try {
     await registry.create<Secret>('secrets', {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: ref,
       type: 'Opaque',
-      data: { hash: Buffer.from(`${salt}:${hashOf(salt, nodePassword)}`).toString('base64') },
+      ...dataOf(claim),
     });
     return 'own';
   } catch (error) {
     if (!isReason(error, 'AlreadyExists')) throw error;
     const winner = registry.get<Secret>('secrets', ref);
-    return winner && matches(winner, nodePassword) ? 'own' : 'other';
+    return winner && matches(winner, claim.nodePassword) ? 'own' : 'other';
   }
+}
+
+function dataOf({ nodePassword }: NodeClaim): Pick<Secret, 'data'> {
+  const salt = randomBytes(16).toString('hex');
+  const hash = Buffer.from(`${salt}:${hashOf(salt, nodePassword)}`).toString('base64');
+  return { data: { hash } };
 }
 
 function matches({ data }: Secret, password: string): boolean {

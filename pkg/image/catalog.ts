@@ -42,13 +42,16 @@ export class Catalog {
   /** Reads the file. A damaged file, or blobs without a file, is an error and nothing is deleted. */
   static async open(root: string): Promise<Catalog> {
     const path = join(root, 'index.json');
-    const value = await readStateFile(path);
-    if (value !== undefined) return new Catalog(path, decodeFile(value, path));
+    const mend = `restore the file, or remove ${root} to start with no images`;
+    try {
+      const value = await readStateFile(path);
+      if (value !== undefined) return new Catalog(path, decodeFile(value, path));
+    } catch (error) {
+      throw new Error(`${path} cannot be used: ${mend}`, { cause: error });
+    }
     const blobs = await readdir(join(root, 'blobs', 'sha256')).catch(() => []);
     if (blobs.length > 0) {
-      throw new Error(
-        `${path} is missing while ${root}/blobs holds data: restore the file, or remove ${root} to start with no images`,
-      );
+      throw new Error(`${path} is missing while ${root}/blobs holds data: ${mend}`);
     }
     const catalog = new Catalog(path, []);
     await catalog.#save();

@@ -39,6 +39,11 @@ export interface Credentials {
 
 export interface PullOptions {
   readonly credentials?: readonly Credentials[];
+  /** Told, before the pull resolves, which of `credentials` the registry took; undefined = none of them was needed. */
+  onTaken?(pull: {
+    readonly id: string;
+    readonly credentials: Credentials | undefined;
+  }): Promise<void>;
   onProgress?(progress: {
     readonly layer: string;
     readonly doneBytes: number;

@@ -5,15 +5,22 @@
 
 import type { Logger } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { Backoff } from '../wait/backoff.ts';
+import { type Clock, systemClock } from '../wait/clock.ts';
 import { checkHostPort, type HostPort, keyOf, ruleset } from './rules.ts';
 
 export interface HostRulesOptions {
-  readonly runtime: Pick<Runtime, 'nft'>;
+  readonly runtime: Pick<Runtime, 'nft' | 'forgetFlows'>;
   readonly bridge: string;
   readonly log: Logger;
+  readonly clock?: Clock;
   /** Undefined until the node's addresses are known. */
   cidrs(): { readonly podCidr: string; readonly clusterCidr: string } | undefined;
 }
+
+/** How soon a table that others removed is written again, should they go on. */
+const RESTORE = { firstMs: 100, maxMs: 5_000 };
+const CALM_MS = 60_000;
 
 interface Published {
   readonly address: string;
@@ -27,6 +34,9 @@ export class HostRules {
   #next: Promise<void> | undefined;
   #problem: string | undefined;
   #isWritten = false;
+  readonly #backoff = new Backoff(RESTORE);
+  #restoredMs = Number.NEGATIVE_INFINITY;
+  #isRestoring = false;
 
   constructor(options: HostRulesOptions) {
     this.#options = options;
@@ -65,6 +75,7 @@ export class HostRules {
       this.#published.delete(id);
       throw new Error('cannot map host ports', { cause: error });
     }
+    await this.#forgetFlows(wanted);
   }
 
   /** What an earlier agent had published; written with the next change. */
@@ -74,7 +85,38 @@ export class HostRules {
 
   /** Idempotent. */
   async unpublish(id: string): Promise<void> {
-    if (this.#published.delete(id)) await this.apply();
+    const published = this.#published.get(id);
+    if (published === undefined) return;
+    this.#published.delete(id);
+    await this.apply();
+    await this.#forgetFlows(published);
+  }
+
+  /** Others have removed rules of the table: writes it again, ever later if they go on. */
+  restore(): void {
+    const { clock = systemClock, bridge, log } = this.#options;
+    if (!this.#isWritten || this.#isRestoring) return;
+    this.#isRestoring = true;
+    if (clock.monotonic() - this.#restoredMs > CALM_MS) this.#backoff.reset();
+    clock.after(this.#backoff.next(), () => {
+      this.#isRestoring = false;
+      this.#restoredMs = clock.monotonic();
+      log.warn('Others removed rules of the nftables table; wrote it again', { bridge });
+      // What fails is logged, and tried again with the next change.
+      void this.apply().catch(() => undefined);
+    });
+  }
+
+  /** Datagrams of a known flow go where the first one went, or to nobody, whatever the table says since. */
+  async #forgetFlows({ ports }: Published): Promise<void> {
+    const { runtime, log } = this.#options;
+    const numbers = ports.filter(({ protocol }) => protocol === 'UDP').map((one) => one.hostPort);
+    if (numbers.length === 0) return;
+    try {
+      await runtime.forgetFlows(numbers);
+    } catch (error) {
+      log.warn('Could not end UDP flows to ports of the host', { ports: numbers, error });
+    }
   }
 
   /** Writes the table as it should be now. Rejects when the host cannot have it. */

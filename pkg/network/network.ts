@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log/log.ts';
 import { readStateFile, StateFile } from '../runtime/atomic-file.ts';
@@ -14,7 +14,7 @@ import { HostRules } from './host-rules.ts';
 import type { HostPort } from './rules.ts';
 
 export interface NetworkOptions {
-  readonly runtime: Pick<Runtime, 'ensureBridge' | 'nft'>;
+  readonly runtime: Pick<Runtime, 'ensureBridge' | 'nft' | 'forgetFlows'>;
   readonly dataDir: string;
   readonly log: Logger;
   /** Another name for each mini of a host; at most 15 bytes. */
@@ -49,6 +49,8 @@ export interface Network {
   release(sandboxId: string): Promise<void>;
   /** Gives back what sandboxes have that are not among these; returns whose. */
   releaseOthers(sandboxIds: readonly string[]): Promise<readonly string[]>;
+  /** Others have removed rules of the nftables table. */
+  restoreRules(): void;
   /** Makes the bridge again, if somebody removed it. */
   repair(): Promise<void>;
 }
@@ -91,6 +93,7 @@ async function readAddresses(path: string, log: Logger): Promise<AddressState | 
   } catch (error) {
     const aside = `${path}.damaged`;
     log.warn('Set a damaged list of addresses aside', { path: aside, error });
+    await rm(aside, { recursive: true, force: true });
     await rename(path, aside);
     return undefined;
   }
@@ -215,6 +218,10 @@ class BridgeNetwork implements Network {
     for (const owner of gone) this.#pool?.release(owner);
     if (gone.length > 0) await this.#save();
     return gone;
+  }
+
+  restoreRules(): void {
+    this.#rules.restore();
   }
 
   async repair(): Promise<void> {

@@ -24,8 +24,12 @@ export interface RuleFacts {
 const ANY_ADDRESS = ['', '0.0.0.0'];
 
 /** The one table that mini touches; each mini of a host has a bridge, and so a table, of its own. */
+export function tableName(bridge: string): string {
+  return `mini-${bridge}`;
+}
+
 function tableOf(bridge: string): string {
-  return `inet mini-${bridge}`;
+  return `inet ${tableName(bridge)}`;
 }
 
 /** Removes the table, whether it is there or not. */

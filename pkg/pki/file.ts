@@ -52,7 +52,11 @@ export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return undefined;
+    // Node does not say which.
+    if (code === 'EISDIR')
+      throw new Error(`${path} is a directory, not a file: remove it`, { cause: error });
     throw error;
   }
 }

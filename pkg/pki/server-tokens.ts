@@ -32,11 +32,10 @@ export function loadServerTokens({
   agentToken,
 }: ServerTokensOptions): ServerTokens {
   const hash = caHash(ca);
-  const serverPassword = password(token ?? readIfPresent(join(dir, 'token')), 'token');
-  const server = serverPassword ?? newPassword();
-  const stored = agentToken ?? readIfPresent(join(dir, 'agent-token'));
+  const server = password(token, 'token') ?? storedPassword(join(dir, 'token')) ?? newPassword();
   // As in k3s, the agent token is the server's until it gets its own.
-  const agent = password(stored, 'agent token') ?? server;
+  const agent =
+    password(agentToken, 'agent token') ?? storedPassword(join(dir, 'agent-token')) ?? server;
   const full = (user: string, secret: string) =>
     `${formatToken({ caHash: hash, secret: { kind: 'password', user, password: secret } })}\n`;
   const files = {
@@ -52,6 +51,21 @@ export function loadServerTokens({
     agentToken: full('node', agent).trim(),
     passwords: { server, node: agent },
   };
+}
+
+/** Files hold full tokens, so that a damaged one is not taken for a secret. */
+function storedPassword(path: string): string | undefined {
+  const text = readIfPresent(path);
+  if (text === undefined) return undefined;
+  try {
+    if (parseToken(text).caHash === undefined) throw new Error('It is not a full token');
+    return password(text, 'token');
+  } catch (error) {
+    throw new Error(
+      `${path} is damaged (${error instanceof Error ? error.message : error}): restore it, give the token with --token, or remove the file to have a new one; nodes that have joined do not need it`,
+      { cause: error },
+    );
+  }
 }
 
 function password(text: string | undefined, what: string): string | undefined {

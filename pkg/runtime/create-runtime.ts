@@ -132,7 +132,14 @@ function shimCalls(runDir: string): Pick<Runtime, 'exec' | 'attach' | 'reopenLog
   };
 }
 
-type HostCalls = 'keepCgroup' | 'unpack' | 'ensureBridge' | 'deleteInterface' | 'setRoutes';
+type HostCalls =
+  | 'keepCgroup'
+  | 'unpack'
+  | 'ensureBridge'
+  | 'deleteInterface'
+  | 'setRoutes'
+  | 'forgetFlows'
+  | 'watchHost';
 
 function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
   return {
@@ -160,6 +167,14 @@ function hostCalls(daemon: Daemon): Pick<Runtime, HostCalls> {
     },
     async setRoutes(routes) {
       await daemon.call({ verb: 'routes-set', routes });
+    },
+    async forgetFlows(ports) {
+      await daemon.call({ verb: 'flows-forget', ports });
+    },
+    async watchHost(table, memoryBytes) {
+      const { socket, rest } = await daemon.open({ verb: 'host-watch', table, memoryBytes });
+      if (rest.length > 0) socket.unshift(rest);
+      return socket;
     },
   };
 }

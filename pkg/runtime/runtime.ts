@@ -240,6 +240,14 @@ export interface Runtime extends VolumeHost {
     }[],
   ): Promise<void>;
 
+  /** Forgets UDP flows to these ports of the host, which the kernel would go on sending where it sent them before. */
+  forgetFlows(ports: readonly number[]): Promise<void>;
+  /**
+   * Lines of what the kernel tells by itself, `memory` and `rules` (of this nftables table), until the stream is
+   * destroyed. A number written to it, and a newline, is the use of memory in bytes from which on to tell. For HostEvents.
+   */
+  watchHost(table: string, memoryBytes: number): Promise<Duplex>;
+
   /** Calls `listener` once for each container exit (never an exec's), those that happened while nobody listened first. */
   onExit(listener: (exit: Exit) => void): () => void;
   /** Ends the connection to the daemon and the daemon; containers go on. */

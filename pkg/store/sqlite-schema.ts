@@ -3,6 +3,7 @@
  * names the revision of each key's live value. Runs in the worker thread.
  */
 
+import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
 /** PRAGMA application_id: "mini". */
@@ -92,6 +93,8 @@ function explain(file: string, error: unknown): Error {
       { cause: error },
     );
   }
+  if (code === 'SQLITE_CANTOPEN' && statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    return new Error(`${file} is a directory, not a file: remove it`, { cause: error });
   if (code === 'SQLITE_CANTOPEN')
     return new Error(`Cannot open ${file}: check that its directory exists and is writable`, {
       cause: error,

@@ -96,6 +96,15 @@ suite('e2e/images', ({ test }) => {
         granted,
         /Successfully pulled image "\S+" in \d+(\.\d+)?m?s \(\d+(\.\d+)?m?s including waiting\)\. Image size: \d+ bytes\./,
       );
+      // It is on the node now, and still for those alone who may have it.
+      await cluster.apply(
+        pod('stranger', `${at}/app:1`, {}),
+        pod('owner', `${at}/app:1`, { imagePullSecrets: [{ name: 'right' }] }),
+      );
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/owner', '--timeout=60s');
+      await told(cluster, 'owner', /already present on machine and can be accessed by the pod/);
+      const stranger = await told(cluster, 'stranger', /ImagePullBackOff/);
+      assert.match(stranger, /Failed to pull image .*without permission; give a user name/);
     },
     TIMEOUT_MS,
   );
@@ -195,6 +204,15 @@ suite('e2e/images', ({ test }) => {
         await cluster.kubectl('get', 'pod', 'granted', '-o', 'jsonpath={.status.phase}'),
         'Running',
       );
+      assert.not.match(await cluster.one.mini('image', 'prune'), `${at}/app`, 'in use');
+      await cluster.kubectl('delete', 'pod', 'granted', 'owner', 'stranger', '--now');
+      const pruned = await cluster.until('the image to be pruned', async () => {
+        const text = await cluster.one.mini('image', 'prune');
+        return text.includes(`${at}/app`) && text;
+      });
+      assert.match(pruned, /^Removed \d+ images of \d+/m);
+      assert.match(await images(), 'busybox');
+      assert.not.match(await images(), `${at}/app`);
     },
     TIMEOUT_MS,
   );

@@ -24,6 +24,12 @@ const SEND = `import socket, sys
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ('127.0.0.1', 8070))`;
 const HELLO = `import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)
 s.sendto(b'hello', (sys.argv[1], 5354)); print(s.recvfrom(99))`;
+/** One flow that goes on, answered or not: the kernel remembers where its first datagram went. */
+const KEEP_ASKING = `import socket, sys, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.2)
+while True:
+  try:
+    s.sendto(b'hello', (sys.argv[1], 5354)); print('asked'); print(s.recvfrom(99)); time.sleep(0.1)
+  except OSError: time.sleep(0.1)`;
 
 function server(name: string, ports: readonly object[]) {
   return {
@@ -69,6 +75,8 @@ suite('e2e/node network', ({ test }) => {
       const cluster = await shared.get();
       const { one } = cluster;
       await one.ok(['nft', 'add', 'table', 'inet', 'of-others']);
+      const early = outside(cluster).start(['python3', '-uc', KEEP_ASKING, one.address]);
+      await cluster.until('the first datagram', async () => early.output().includes('asked'));
       await cluster.apply(
         server('web', [
           { containerPort: 8080, hostPort: 8081 },
@@ -100,6 +108,10 @@ suite('e2e/node network', ({ test }) => {
         const { code, stdout } = await far.run(['python3', '-c', HELLO, one.address]);
         return code === 0 && stdout;
       });
+      await cluster.until('the flow that began before the pod', async () =>
+        early.output().includes('hello'),
+      );
+      await early.kill('SIGKILL');
       echo.kill('SIGKILL');
       assert.match(answer, `b'hello', ('${one.address}', 5354)`);
       assert.match(await one.ok(TABLE), `sctp . 7000 : ${ip} . 7`);
@@ -108,16 +120,27 @@ suite('e2e/node network', ({ test }) => {
   );
 
   test(
-    'the table is made again by a new agent, goes with the pod, and leaves others alone',
+    'the table is made again when others removed it and by a new agent, goes with the pod, and leaves others alone',
     async () => {
       const cluster = await shared.get();
       const { one } = cluster;
       const port = `${one.address}:8081`;
-      await one.ok(['nft', 'delete', 'table', 'inet', 'mini-mini0']);
-      assert.is(await ask(outside(cluster), port), '');
       const [agent] = one.pidsOf(/ agent --server/);
       if (agent === undefined) throw new Error('no agent');
+      // While there is no agent, nobody writes it.
+      process.kill(agent, 'SIGSTOP');
+      await one.ok(['nft', 'flush', 'ruleset']);
+      await one.ok(['nft', 'add', 'table', 'inet', 'of-others']);
+      assert.is(await ask(outside(cluster), port), '');
+      process.kill(agent, 'SIGCONT');
+      await cluster.until('what others removed', async () => (await one.run(TABLE)).code === 0);
+      await cluster.until('the port again', async () => (await ask(outside(cluster), port)) !== '');
+      await one.ok(['nft', 'flush', 'table', 'inet', 'mini-mini0']);
+      await cluster.until('flushed rules', async () =>
+        (await one.ok(TABLE)).includes('masquerade'),
+      );
       process.kill(agent, 'SIGKILL');
+      await one.ok(['nft', 'delete', 'table', 'inet', 'mini-mini0']);
       await cluster.until('the port again', async () => (await ask(outside(cluster), port)) !== '');
       await cluster.kubectl('delete', 'pod', 'web', '--wait');
       await cluster.until('the port to be gone', async () =>
@@ -181,7 +204,7 @@ ip route del local 127.0.0.0/8 dev lo table local
 ip route del local 127.0.0.1 dev lo table local; ip route add 127.0.0.1 via 10.42.0.1`;
       inPod(cluster, 'second', 'sh', '-ec', script);
       inPod(cluster, 'second', 'python3', '-c', SEND, 'guarded');
-      await one.ok(['nft', 'flush', 'chain', 'inet', 'mini-mini0', 'guard']);
+      await one.ok(['nft', 'insert', 'rule', 'inet', 'mini-mini0', 'guard', 'accept']);
       await cluster.until('what is not guarded', async () => {
         inPod(cluster, 'second', 'python3', '-c', SEND, 'open');
         return local.output().includes('open');

@@ -3,6 +3,7 @@
 import { nodeReference } from '../node/node-reference.ts';
 import type { NodeContext } from '../node-context.ts';
 import { type EvictablePods, EvictionManager, type Reclaim, type Sensors } from './manager.ts';
+import { type MemoryEvents, MemoryLevel } from './memory-watch.ts';
 import { removeEndedContainers } from './reclaim.ts';
 import { observe } from './signals.ts';
 import type { Pressure } from './thresholds.ts';
@@ -13,6 +14,7 @@ export interface NodeEvictionOptions {
   readonly pods: EvictablePods;
   /** Instead of those of the host. */
   readonly sensors?: Partial<Sensors>;
+  readonly memoryEvents?: MemoryEvents | undefined;
   /** Frees disk space that nobody uses. */
   readonly reclaimDisk: readonly Reclaim[];
   onPressure(pressure: Pressure): void;
@@ -20,9 +22,10 @@ export interface NodeEvictionOptions {
 
 export function startEviction(
   context: NodeContext,
-  { nodeName, sensors, reclaimDisk, ...options }: NodeEvictionOptions,
+  { nodeName, sensors, reclaimDisk, memoryEvents, ...options }: NodeEvictionOptions,
 ): EvictionManager {
   const { events, clock, log, paths, limits, metrics } = context;
+  const level = memoryEvents && new MemoryLevel(memoryEvents, limits);
   return new EvictionManager({
     ...options,
     events,
@@ -33,11 +36,15 @@ export function startEviction(
     evictions: metrics.evictions,
     reclaimDisk: [(signal) => removeEndedContainers(context, signal), ...reclaimDisk],
     sensors: {
-      observe: () => observe(paths.dataDir),
+      async observe() {
+        const seen = await observe(paths.dataDir);
+        level?.follow(seen);
+        return seen;
+      },
       usage: (pod, options) => podUsage(context, pod, options),
       disk: (pod) => podDisk(context, pod),
       memoryUsage: (cgroup) => context.memoryUsage(cgroup),
-      watchMemory: () => () => undefined,
+      watchMemory: (onShort) => memoryEvents?.onMemory(onShort) ?? (() => undefined),
       ...sensors,
     },
   });

@@ -1,6 +1,6 @@
 /**
  * Keeps the node from running out of memory, disk and process ids: looks at what is free every MONITOR_MS (there is no
- * event for a disk; memory tells by itself, see Sensors.watchMemory), sets the node's pressure, frees what nobody uses, and then
+ * event for a disk) and when the kernel tells of memory (Sensors.watchMemory), sets the node's pressure, frees what nobody uses, and then
  * ends one pod at a time. Also ends pods that write more than they may.
  */
 
@@ -20,6 +20,8 @@ import type { PodDisk } from './usage.ts';
 /** As often as the kubelet; more often while the node runs short. */
 const MONITOR_MS = 10_000;
 const PRESSED_MS = 2000;
+/** The kernel tells of memory in bursts. */
+const APART_MS = 250;
 /** After an eviction the pod has this long to be gone before the next look. */
 const CLEANUP_MS = 30_000;
 const CLEANUP_STEP_MS = 500;
@@ -114,7 +116,8 @@ export class EvictionManager {
       }
       const { memory, disk, pids } = this.#pressure;
       const pauseMs = memory || disk || pids ? PRESSED_MS : MONITOR_MS;
-      const pause = sleep(pauseMs, signal, clock).catch(() => undefined);
+      await sleep(APART_MS, signal, clock).catch(() => undefined);
+      const pause = sleep(pauseMs - APART_MS, signal, clock).catch(() => undefined);
       await Promise.race([woken, pause]);
     }
   }

@@ -9,6 +9,8 @@ export interface Observation {
   /** Bytes, inodes or process ids that are free. */
   readonly available: number;
   readonly capacity: number;
+  /** Of memory: page cache that counts as free, in bytes; absent = not known. */
+  readonly reclaimable?: number;
 }
 
 /** By signal; what could not be measured is missing. */
@@ -68,7 +70,9 @@ export async function maxPids(): Promise<number> {
 async function observeMemory(): Promise<Found> {
   const [capacity, used] = await Promise.all([memoryCapacity(), memoryInUse()]);
   if (used === undefined) return [];
-  return [['memory.available', { available: Math.max(0, capacity - used), capacity }]];
+  const { bytes, reclaimable } = used;
+  const available = Math.max(0, capacity - bytes);
+  return [['memory.available', { available, capacity, reclaimable }]];
 }
 
 /** The host's memory, or less when mini itself runs in a container with a limit. */
@@ -81,21 +85,30 @@ export async function memoryCapacity(): Promise<number> {
   return Math.min(totalmem(), ...numbers);
 }
 
+interface MemoryUse {
+  readonly bytes: number;
+  readonly reclaimable: number;
+}
+
+function useOf(all: number, reclaimable = 0): MemoryUse {
+  return { bytes: all - reclaimable, reclaimable };
+}
+
 /** Memory that cannot be given up without harm: all but file pages that were not used lately, as the kubelet counts. */
-async function memoryInUse(): Promise<number | undefined> {
+async function memoryInUse(): Promise<MemoryUse | undefined> {
   const v1 = await read(join(CGROUPS, 'memory/memory.usage_in_bytes'));
   if (v1 !== '') {
     const stat = await read(join(CGROUPS, 'memory/memory.stat'));
-    return Number(v1) - (field(stat, 'total_inactive_file') ?? 0);
+    return useOf(Number(v1), field(stat, 'total_inactive_file'));
   }
   const stat = await read(join(CGROUPS, 'memory.stat'));
   const current = await read(join(CGROUPS, 'memory.current'));
-  if (current !== '') return Number(current) - (field(stat, 'inactive_file') ?? 0);
+  if (current !== '') return useOf(Number(current), field(stat, 'inactive_file'));
   // The root of cgroup v2 has no such file.
   const meminfo = await read('/proc/meminfo');
   const free = Number(/^MemFree:\s+(\d+)/m.exec(meminfo)?.[1] ?? Number.NaN);
   const inactive = Number(/^Inactive\(file\):\s+(\d+)/m.exec(meminfo)?.[1] ?? 0);
-  return Number.isFinite(free) ? totalmem() - (free + inactive) * 1024 : undefined;
+  return Number.isFinite(free) ? useOf(totalmem() - free * 1024, inactive * 1024) : undefined;
 }
 
 function field(text: string, name: string): number | undefined {

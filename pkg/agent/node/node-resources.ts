@@ -3,6 +3,7 @@
 import type { Resources } from '../../engine/engine.ts';
 import { startEviction } from '../eviction/eviction.ts';
 import type { Reclaim, Sensors } from '../eviction/manager.ts';
+import type { MemoryEvents } from '../eviction/memory-watch.ts';
 import { NO_PRESSURE, type Pressure } from '../eviction/thresholds.ts';
 import type { NodeContext } from '../node-context.ts';
 import type { Pods } from '../pod/pods.ts';
@@ -13,6 +14,7 @@ interface StartOptions {
   readonly pods: Pods;
   /** Instead of those of the host. */
   readonly sensors: Partial<Sensors> | undefined;
+  readonly memoryEvents: MemoryEvents | undefined;
   /** Frees disk space that nobody uses. */
   readonly reclaimDisk: readonly Reclaim[];
   onPressure(pressure: Pressure): void;

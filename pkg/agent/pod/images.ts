@@ -1,11 +1,12 @@
 /** Brings a container's image to the node according to its pull policy, with the events kubectl users know. */
 
 import type { Secret } from '../../api/generated/types.ts';
-import type { Image, ImageStore } from '../../image/image-store.ts';
+import type { Credentials, Image, ImageStore } from '../../image/image-store.ts';
 import { parseReference } from '../../image/reference.ts';
 import { describe } from '../../log/log.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { EventDetails } from '../events.ts';
+import type { ImageAccess } from '../images/image-access.ts';
 import { credentialsFor } from './keyring.ts';
 import { followPull } from './pull-progress.ts';
 import { ImagePullError } from './start-error.ts';
@@ -19,6 +20,7 @@ export interface ImageContext {
   readonly images: ImageStore;
   /** Pulls at a time, of all pods. */
   readonly pulls: PullQueue;
+  readonly access: Pick<ImageAccess, 'allows' | 'grant'>;
   readonly clock: Clock;
   readonly pullSecrets: readonly Secret[];
   record(details: Pick<EventDetails, 'type' | 'reason' | 'message'>): void;
@@ -40,7 +42,7 @@ export async function ensureImage(
   const policy = wanted.imagePullPolicy ?? defaultPolicy(image);
   const present = find(context, image);
   // Imported by hand or embedded: there may be no registry that has it, and the one on the node is the one meant.
-  if (present && (policy !== 'Always' || present.isPinned)) {
+  if (present && (present.isPinned || (policy !== 'Always' && mayUse(present, image, context)))) {
     const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
     context.record({ type: 'Normal', reason: 'Pulled', message });
     return present;
@@ -52,6 +54,11 @@ export async function ensureImage(
     throw new ImagePullError('ErrImageNeverPull', { image, message });
   }
   return pull(image, context, signal);
+}
+
+/** Whether the pod need not show the registry that it may have the image. */
+function mayUse({ id }: Image, image: string, { access, pullSecrets }: ImageContext): boolean {
+  return access.allows(id, credentialsFor(image, pullSecrets));
 }
 
 /** What is on the node already; an image's id is as good as its name. */
@@ -81,7 +88,10 @@ async function pull(image: string, context: ImageContext, signal: AbortSignal): 
       record({ type: 'Normal', reason: 'Pulling', message: `Pulling image "${image}"` });
       const progress = followPull({ image, clock, record });
       try {
-        return await images.pull(image, { credentials, onProgress: progress.update }, signal);
+        const onTaken = (taken: { id: string; credentials: Credentials | undefined }) =>
+          context.access.grant(taken.id, taken.credentials);
+        const options = { credentials, onTaken, onProgress: progress.update };
+        return await images.pull(image, options, signal);
       } finally {
         progress.end();
       }

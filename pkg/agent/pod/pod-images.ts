@@ -6,7 +6,7 @@ import type { ImageContext } from './images.ts';
 
 /** Secrets that are not there are told by an event; the pull is tried without them. */
 export async function imagesOf(
-  { engine, clock, events, references, pulls }: NodeContext,
+  { engine, clock, events, references, pulls, imageAccess }: NodeContext,
   pod: Pod,
   signal: AbortSignal,
 ): Promise<Omit<ImageContext, 'record'>> {
@@ -23,5 +23,5 @@ export async function imagesOf(
     events.record(pod, { type: 'Warning', reason: 'FailedToRetrieveImagePullSecret', message });
   }
   const pullSecrets = found.filter((secret) => secret !== undefined);
-  return { images: engine.images, clock, pulls, pullSecrets };
+  return { images: engine.images, clock, pulls, access: imageAccess, pullSecrets };
 }

@@ -90,7 +90,11 @@ export class Puller {
   ): Promise<Image | undefined> {
     for (const credentials of credentialsFor(target.endpoint, target.options)) {
       try {
-        return await this.#pullFrom({ ...target, credentials }, signal);
+        const image = await this.#pullFrom({ ...target, credentials }, signal);
+        const { credentials: given = [], onTaken } = target.options;
+        const taken = given.find((one) => one === credentials);
+        await onTaken?.({ id: image.id, credentials: taken });
+        return image;
       } catch (error) {
         if (signal.aborted || !mayTryElsewhere(error)) throw error;
         failures.push(error);

@@ -17,6 +17,7 @@ suite('addresses', ({ test, cleanup }) => {
     const runtime = {
       ensureBridge: async (bridge: unknown) => void bridges.push(bridge),
       nft: async () => undefined,
+      forgetFlows: async () => undefined,
     };
     const options = podCidr === undefined ? {} : { podCidr };
     const network = await createNetwork({ runtime, dataDir, log: silent, ...options });
@@ -102,7 +103,11 @@ suite('addresses', ({ test, cleanup }) => {
 
   test('refuses a bridge name that the kernel would not take', async () => {
     const dataDir = (await open()).dataDir;
-    const runtime = { ensureBridge: async () => undefined, nft: async () => undefined };
+    const runtime = {
+      ensureBridge: async () => undefined,
+      nft: async () => undefined,
+      forgetFlows: async () => undefined,
+    };
     const bad = createNetwork({ runtime, dataDir, log: silent, bridge: 'a-name-too-long-for-it' });
     assert.match(String(await rejects(bad)), 'bridge name');
   });

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { silent } from '../../../pkg/log/log.ts';
 import { HostRules } from '../../../pkg/network/host-rules.ts';
 import type { HostPort } from '../../../pkg/network/rules.ts';
+import { movableClock } from '../../harness/movable-clock.ts';
 import { rejects, suite } from '../../harness/suite.ts';
 
 const CIDRS = { podCidr: '10.42.1.0/24', clusterCidr: '10.42.0.0/16' };
@@ -12,14 +13,17 @@ const WEB: HostPort = { protocol: 'TCP', hostPort: 8081, port: 8080 };
 suite('host rules', ({ test }) => {
   function open(nft: (script: string) => Promise<void> = async () => undefined) {
     const scripts: string[] = [];
+    const forgotten: (readonly number[])[] = [];
+    const clock = movableClock();
     const runtime = {
+      forgetFlows: async (ports: readonly number[]) => void forgotten.push(ports),
       nft: (script: string) => {
         scripts.push(script);
         return nft(script);
       },
     };
-    const options = { runtime, bridge: 'mini0', log: silent, cidrs: () => CIDRS };
-    return { rules: new HostRules(options), scripts };
+    const options = { runtime, bridge: 'mini0', log: silent, clock, cidrs: () => CIDRS };
+    return { rules: new HostRules(options), scripts, forgotten, clock };
   }
 
   test('writes one table with all ports, and again without when they go', async () => {
@@ -74,5 +78,39 @@ suite('host rules', ({ test }) => {
     await rules.apply();
     assert.is(rules.problem, undefined);
     assert.not.match(scripts.at(-1) ?? '', '8081');
+  });
+
+  test('ends the flows of UDP ports when they come and when they go', async () => {
+    const { rules, forgotten } = open();
+    const ports: readonly HostPort[] = [WEB, { protocol: 'UDP', hostPort: 53, port: 5353 }];
+    await rules.publish('a', { address: '10.42.1.2', ports });
+    await rules.unpublish('a');
+    assert.equal(forgotten, [[53], [53]]);
+    await rules.publish('b', { address: '10.42.1.2', ports: [WEB] });
+    assert.is(forgotten.length, 2);
+  });
+
+  test('writes again what others removed, ever later while they go on, and nothing before its own first', async () => {
+    const { rules, scripts, clock } = open();
+    rules.restore();
+    await clock.pass(10_000);
+    assert.is(scripts.length, 0);
+    await rules.apply();
+    for (const [delayMs, count] of [
+      [100, 2],
+      [200, 3],
+      [400, 4],
+    ] as const) {
+      rules.restore();
+      rules.restore();
+      await clock.pass(delayMs - 1);
+      assert.is(scripts.length, count - 1);
+      await clock.pass(1);
+      assert.is(scripts.length, count);
+    }
+    await clock.pass(61_000);
+    rules.restore();
+    await clock.pass(100);
+    assert.is(scripts.length, 5, 'calm again');
   });
 });
