@@ -3,7 +3,7 @@
 import type { Command } from './command.ts';
 import { COMMON_FLAGS, SERVER_FLAGS } from './server-flags.ts';
 
-const WANTED = ['bind-address', 'https-listen-port'];
+const WANTED = ['bind-address', 'https-listen-port', 'runtime'];
 const SHARED = ['config', 'data-dir', 'run-dir'];
 
 export const checkCommand: Command = {
@@ -11,7 +11,7 @@ export const checkCommand: Command = {
   group: 'Cluster:',
   summary: 'Check whether this host can run mini',
   description:
-    'Checks kernel, cgroups, directories, clock, memory and ports. Each line is ok, degraded (mini runs without it) or missing (it does not), with what that means and how to mend it. Exit code 1 when something is missing. Server and agent do the same when they start.',
+    'Checks kernel, cgroups, directories, clock, memory, ports and the runtimes of --runtime. Each line is ok, degraded (mini runs without it) or missing (it does not), with what that means and how to mend it. Exit code 1 when something is missing. Server and agent do the same when they start.',
   flags: [
     ...COMMON_FLAGS.filter(({ name }) => SHARED.includes(name)),
     ...SERVER_FLAGS.filter(({ name }) => WANTED.includes(name)),

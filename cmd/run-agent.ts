@@ -29,6 +29,7 @@ import { saveMemory } from './memory-mode.ts';
 import { defaultNodeName } from './node-defaults.ts';
 import { manifestPath, readNodeSettings, readToken, shutdownGroups } from './node-settings.ts';
 import { claim } from './pid-file.ts';
+import { type FoundRuntime, findRuntimes } from './runtimes.ts';
 import { type Shutdown, shutdownSignal } from './shutdown.ts';
 
 const CONNECT_PATH = '/v1-mini/connect';
@@ -51,7 +52,9 @@ export async function runAgent(flags: Flags): Promise<number> {
   const assets = findAssets();
   const endSaving = saveMemory();
   try {
-    const degraded = requireHost(nodeFindings({ dataDir, runDir }), log);
+    const runtimes = await findRuntimes(flags);
+    const findings = [...nodeFindings({ dataDir, runDir }), ...runtimes.findings];
+    const degraded = requireHost(findings, log);
     // The helper is forked off while this process is small.
     const runtime = await createRuntime({
       helper: assets.helper,
@@ -60,7 +63,8 @@ export async function runAgent(flags: Flags): Promise<number> {
       log: log.with({ part: 'runtime' }),
     });
     try {
-      await runNode({ flags, assets, runtime, dataDir, runDir, degraded, log, stopping });
+      const handlers = runtimes.found;
+      await runNode({ flags, assets, runtime, handlers, dataDir, runDir, degraded, log, stopping });
     } finally {
       await runtime.close();
     }
@@ -75,6 +79,7 @@ interface NodeRun {
   readonly flags: Flags;
   readonly assets: Assets;
   readonly runtime: Runtime;
+  readonly handlers: readonly FoundRuntime[];
   readonly dataDir: string;
   readonly runDir: string;
   readonly degraded: readonly string[];
@@ -130,6 +135,7 @@ async function runNode(run: NodeRun): Promise<void> {
     network: host.network,
     volumeHost: run.runtime,
     memoryEvents: host.events,
+    handlers: run.handlers,
     dataDir,
     runDir,
     clusterDns: [],
@@ -178,6 +184,7 @@ async function openHost({
   flags,
   assets,
   runtime,
+  handlers,
   dataDir,
   runDir,
   log,
@@ -198,6 +205,7 @@ async function openHost({
     images,
     network,
     dataDir,
+    handlers: new Map(handlers.map((handler) => [handler.name, handler])),
     log: log.with({ part: 'engine' }),
     logLimits: { maxBytes: containerLogs.maxBytes, maxFiles: containerLogs.maxFiles - 1 },
   });

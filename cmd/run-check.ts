@@ -5,6 +5,7 @@ import { nodeFindings } from './checks/host.ts';
 import { portFinding } from './checks/system.ts';
 import type { Flags } from './command.ts';
 import { readPidFile } from './pid-file.ts';
+import { findRuntimes } from './runtimes.ts';
 
 const MEND_INDENT = ' '.repeat(30);
 
@@ -13,6 +14,7 @@ export async function runCheck(flags: Flags): Promise<number> {
   const findings = [
     ...nodeFindings({ dataDir: flags.text('data-dir'), runDir: flags.text('run-dir') }),
     await listenFinding(flags),
+    ...(await findRuntimes(flags)).findings,
   ];
   for (const { level, subject, text, mend } of findings) {
     process.stdout.write(`${level.padEnd(10)}${subject.padEnd(18)}  ${text}\n`);

@@ -23,6 +23,7 @@ import {
   isTaint,
   isToken,
 } from './flag-checks.ts';
+import { isRuntime } from './runtime-flag.ts';
 
 const DEFAULT_DATA_DIR = '/var/lib/mini';
 export const DEFAULT_RUN_DIR = '/run/mini';
@@ -155,6 +156,15 @@ export const NODE_FLAGS: readonly Flag[] = [
     isList: true,
     hasCommas: true,
     check: isKubeletArg,
+    group: NODE,
+  },
+  {
+    name: 'runtime',
+    value: 'name=path[,arg...]',
+    help: 'another OCI runtime, for pods whose RuntimeClass has this name as its handler',
+    isList: true,
+    hasCommas: true,
+    check: isRuntime,
     group: NODE,
   },
   {

@@ -186,10 +186,12 @@ void container_hooks_after(const struct container *c, json_object *state, const 
 
 /* Who asked has died or given up as long as nothing ran: then it is as if it never had been asked
  * for. */
-static bool client_waits(int connection)
+int launch_check_client(struct error *e, const struct container *c, const struct launch *launch)
 {
     char byte;
-    return recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+    if (launch->client == NULL || recv(*launch->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return 0;
+    return err_set(e, ECANCELED, "start container %s: nobody waits for it", c->id);
 }
 
 static int finish_launch(struct error *e, struct container *c, struct launch *launch, int host_end)
@@ -204,8 +206,8 @@ static int finish_launch(struct error *e, struct container *c, struct launch *la
     /* sync 1 */
     if (sync_expect_ready(e, host_end, &launch->console) < 0)
         return -1;
-    if (launch->client != NULL && !client_waits(*launch->client))
-        return err_set(e, ECANCELED, "start container %s: nobody waits for it", c->id);
+    if (launch_check_client(e, c, launch) < 0)
+        return -1;
     if (state_write(e, c, state) < 0)
         return -1;
     return sync_send(e, host_end, SYNC_EXECUTE); /* sync 2 */

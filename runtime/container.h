@@ -72,6 +72,8 @@ int container_check(struct error *e, json_object *config);
 /* Makes cgroups and the first process; the state file is written. On failure nothing is left but
  * the directory. */
 int container_launch(struct error *e, struct container *c, struct launch *launch);
+/* Fails when who asked for it has gone. */
+int launch_check_client(struct error *e, const struct container *c, const struct launch *launch);
 /* True when the first process waits for hooks of the host before it enters its root. */
 bool container_waits_mounted(json_object *config);
 /* Hooks whose failure is a warning, as config or state list them: poststart, and poststop when pid

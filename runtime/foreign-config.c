@@ -46,7 +46,7 @@ static bool has_file(const char *path)
     return stat(path, &info) == 0;
 }
 
-static void adapt_resources(const struct container *c, json_object *resources)
+void foreign_adapt_resources(const struct container *c, json_object *resources)
 {
     json_object *memory = json_at(resources, "memory");
     if (cgroup_is_v2())
@@ -85,6 +85,7 @@ static void adapt_mounts(const struct container *c, json_object *mounts)
         json_object_object_del(mount, "gidMappings");
         remove_option(mount, "idmap");
         remove_option(mount, "ridmap");
+        remove_option(mount, "rro");
     }
 }
 
@@ -101,7 +102,7 @@ int foreign_adapt(struct error *e, const struct container *c)
         cleanup_free char *root = foreign_place(c, FOREIGN_ROOT);
         json_put_text(json_at(config, "root"), "path", root);
     }
-    adapt_resources(c, json_at(config, "linux.resources"));
+    foreign_adapt_resources(c, json_at(config, "linux.resources"));
     adapt_mounts(c, json_at(config, "mounts"));
     return file_replace_at(e, c->dir_fd, "config.json", json_line(config));
 }

@@ -57,6 +57,7 @@ int foreign_update(struct error *e, struct container *c, json_object *resources)
     const char *const words[] = {"update", "--resources", path, c->id, NULL};
     cleanup_free char *log = text_format("update-%d.log", (int)getpid());
     struct foreign_call call = {.container = c, .words = words, .log = log};
+    foreign_adapt_resources(c, resources);
     if (file_replace_at(e, c->dir_fd, name, json_line(resources)) < 0)
         return -1;
     int result = foreign_run(e, &call);

@@ -98,7 +98,7 @@ int foreign_launch(struct error *e, struct container *c, struct launch *launch)
     cgroup_find(&c->cgroup, path);
     launch->oom_kills = cgroup_oom_kills(&c->cgroup);
     cleanup_free char *state = state_text(c, launch->pid);
-    if (state_write(e, c, state) < 0)
+    if (launch_check_client(e, c, launch) < 0 || state_write(e, c, state) < 0)
         return -1;
     return launch->waits_for_start ? 0 : foreign_verb(e, c, "start", c->id, NULL);
 }

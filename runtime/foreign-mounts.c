@@ -39,7 +39,7 @@ bool foreign_mounts_source(const struct container *c, json_object *mount)
     if (has_users(c))
         return mount_options_parse(&ignored, mount, &parsed) == 0 && parsed.is_bind;
     return json_at(mount, "sourceRoot") != NULL || json_has_text(options, "idmap") ||
-           json_has_text(options, "ridmap");
+           json_has_text(options, "ridmap") || json_has_text(options, "rro");
 }
 
 /* Mounts that are passed on to the host cannot be made in a namespace of their own. */

@@ -55,6 +55,8 @@ pid_t foreign_read_pid(struct error *e, const struct container *c, const char *n
 int foreign_adapt(struct error *e, const struct container *c);
 /* What an exec's process may ask of this host. */
 void foreign_adapt_process(json_object *process);
+/* What of linux.resources this host can give; the rest becomes warnings. */
+void foreign_adapt_resources(const struct container *c, json_object *resources);
 /* foreign-mounts.c: in a mount namespace of its own, the root and what only this helper can mount.
  */
 int foreign_mount(struct error *e, const struct container *c);

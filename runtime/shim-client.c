@@ -142,7 +142,9 @@ static void take_frame(struct shim *shim, struct client *client, char kind, cons
         client->is_dead = true;
         return;
     }
-    if (kind == FRAME_RESIZE && client->program != NULL)
+    if (kind == FRAME_RESIZE && client->program != NULL && client->program->foreign != NULL)
+        foreign_exec_resize(client->program, object);
+    else if (kind == FRAME_RESIZE && client->program != NULL)
         program_resize(client->program, object);
     else if (kind == FRAME_HELLO && client->program == NULL && hello(&e, shim, client, object) < 0)
         client_answer_error(client, &e);

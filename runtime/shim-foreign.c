@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 struct foreign_exec {
-    pid_t pid;   /* of the runtime */
-    int console; /* where it sends the terminal, or -1 */
+    pid_t pid;         /* of the runtime */
+    int console;       /* where it sends the terminal, or -1 */
+    json_object *size; /* {columns, rows} that the terminal is to have, or NULL */
 };
 
 static char *name_of(const struct program *program, const char *what)
@@ -29,8 +30,27 @@ void foreign_exec_free(struct program *program)
     if (program->foreign == NULL)
         return;
     close_now(&program->foreign->console);
+    json_object_put(program->foreign->size);
     free(program->foreign);
     program->foreign = NULL;
+}
+
+/* Before there is a terminal. The runtime may have set its first size itself, or not. */
+void foreign_exec_resize(struct program *program, json_object *size)
+{
+    json_object_put(program->foreign->size);
+    program->foreign->size = json_object_get(size);
+}
+
+static void keep_first_size(struct program *program, json_object *process)
+{
+    json_object *given = json_at(process, "consoleSize");
+    cleanup_json json_object *size = json_object_new_object();
+    if (given == NULL)
+        return;
+    json_put_number(size, "columns", json_number(given, "width", 0));
+    json_put_number(size, "rows", json_number(given, "height", 0));
+    foreign_exec_resize(program, size);
 }
 
 static int spawn(struct error *e, struct shim *shim, struct program *program, const int *stdio)
@@ -71,6 +91,7 @@ static int prepare(struct error *e, struct shim *shim, struct program *program,
     if (program->foreign == NULL)
         return err_set(e, ENOMEM, "exec in container %s", c->id);
     program->foreign->console = -1;
+    keep_first_size(program, process);
     foreign_adapt_process(process);
     if (file_replace_at(e, c->dir_fd, spec, json_line(process)) < 0)
         return -1;
@@ -138,6 +159,8 @@ static int take_over(struct error *e, struct shim *shim, struct program *program
     if (master < 0)
         return err_set(e, 0, "the runtime has sent no terminal");
     program_hold_terminal(program, master);
+    if (program->foreign->size != NULL)
+        program_resize(program, program->foreign->size);
     return 0;
 }
 

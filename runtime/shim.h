@@ -141,6 +141,7 @@ int foreign_exec_begin(struct error *e, struct shim *shim, struct client *client
 /* Takes the end of a process that is no program's yet. */
 void foreign_reap(struct shim *shim, pid_t pid, int status, const char *finished);
 void foreign_exec_free(struct program *program);
+void foreign_exec_resize(struct program *program, json_object *size);
 /* shim-program.c */
 struct program *program_new(struct shim *shim);
 void program_free(struct program *program);

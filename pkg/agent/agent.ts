@@ -22,7 +22,7 @@ import { ImageAccess } from './images/image-access.ts';
 import { startImageGc } from './images/start-image-gc.ts';
 import { readHost } from './node/host.ts';
 import { type NodeLimits, parseKubeletArgs } from './node/kubelet-args.ts';
-import type { NodeOptions } from './node/node-object.ts';
+import type { NodeOptions, RuntimeHandler } from './node/node-object.ts';
 import { openNodeResources } from './node/node-resources.ts';
 import { type PodNetwork, preparePodNetwork } from './node/pod-network.ts';
 import { Registration } from './node/registration.ts';
@@ -70,6 +70,8 @@ export interface AgentOptions {
   readonly cgroupRoot?: string;
   /** Default: the kubelet's, with 500 pods. */
   readonly limits?: NodeLimits;
+  /** OCI runtimes that the engine has besides its own. */
+  readonly handlers?: readonly RuntimeHandler[];
   /** How the node's resources are measured; default: as the kernel tells. */
   readonly sensors?: Partial<Sensors>;
   /** How the kernel tells that memory gets short; absent = it is looked at now and then. */
@@ -249,6 +251,7 @@ async function makeContext(
       claims,
       images: options.engine.images,
     }),
+    handlers: options.handlers ?? [],
     pulls: new Limiter(made.limits.parallelPulls),
     imageAccess: await ImageAccess.open({ dataDir, images: options.engine.images, log }),
     dns: {
@@ -267,6 +270,7 @@ function nodeOptions(options: AgentOptions): NodeOptions {
     annotations: { [LOCAL_PATH]: storageDirectory(options.dataDir) },
     taints: options.taints,
     limits: options.limits ?? parseKubeletArgs([]),
+    handlers: options.handlers ?? [],
     version: options.version,
     degraded: options.degraded ?? [],
   };

@@ -9,6 +9,7 @@ import type { NodeEvents } from './events.ts';
 import type { Pressure } from './eviction/thresholds.ts';
 import type { ImageAccess } from './images/image-access.ts';
 import type { NodeLimits } from './node/kubelet-args.ts';
+import type { RuntimeHandler } from './node/node-object.ts';
 import type { Paths } from './paths.ts';
 import type { Admission } from './pod/admission.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
@@ -37,6 +38,8 @@ export interface NodeContext {
   readonly node: NodeFacts;
   /** What pods may have of the node. */
   readonly limits: NodeLimits;
+  /** OCI runtimes besides the engine's own. */
+  readonly handlers: readonly RuntimeHandler[];
   /** What the node runs short of now. */
   pressure(): Pressure;
   /** The pods that run here, with what they were given. */

@@ -1,6 +1,7 @@
 /**
- * The objects that pods of this node refer to, ConfigMaps and Secrets by name, ClusterTrustBundles all together: one watch each while somebody refers to it, so that
- * changes reach the volumes at once and a missing one is noticed when it appears.
+ * The objects that pods of this node refer to, ConfigMaps, Secrets and RuntimeClasses by name, ClusterTrustBundles all
+ * together: one watch each while somebody refers to it, so that changes reach the volumes at once and a missing one is
+ * noticed when it appears.
  */
 
 import type { ApiObject, Ref } from '../api/meta.ts';
@@ -11,7 +12,7 @@ import type { Clock } from '../wait/clock.ts';
 import { ObjectWatch } from './object-watch.ts';
 import { orAborted } from './or-aborted.ts';
 
-export type ReferenceKind = 'configmaps' | 'secrets' | 'clustertrustbundles';
+export type ReferenceKind = 'configmaps' | 'secrets' | 'clustertrustbundles' | 'runtimeclasses';
 
 export interface Reference {
   readonly kind: ReferenceKind;

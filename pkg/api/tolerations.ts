@@ -36,3 +36,36 @@ export function untolerated(
       !tolerates(tolerations, taint),
   );
 }
+
+/** Both lists as one, without those that another one includes; of two that say the same the first stays. */
+export function mergeTolerations(
+  first: readonly Toleration[],
+  second: readonly Toleration[],
+): readonly Toleration[] {
+  const all = [...first, ...second];
+  return all.filter((one, at) => {
+    const isIncluded = all.some((other, place) => {
+      if (place === at || !includes(other, one)) return false;
+      return place < at || !includes(one, other);
+    });
+    return !isIncluded;
+  });
+}
+
+/** Whether `wide` tolerates all that `narrow` does, for at least as long. */
+function includes(wide: Toleration, narrow: Toleration): boolean {
+  const { operator = 'Equal' } = wide;
+  if (!hasKeyOf(wide, narrow)) return false;
+  if (wide.effect && wide.effect !== narrow.effect) return false;
+  if (wide.effect === 'NoExecute' && secondsOf(narrow) > secondsOf(wide)) return false;
+  if (operator === 'Exists') return true;
+  return operator === (narrow.operator ?? 'Equal') && (wide.value ?? '') === (narrow.value ?? '');
+}
+
+function hasKeyOf({ key = '', operator }: Toleration, narrow: Toleration): boolean {
+  return key === (narrow.key ?? '') || (key === '' && operator === 'Exists');
+}
+
+function secondsOf({ tolerationSeconds = Number.POSITIVE_INFINITY }: Toleration): number {
+  return tolerationSeconds;
+}

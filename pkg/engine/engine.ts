@@ -28,6 +28,8 @@ export interface SandboxConfig {
   /** Ports of the host that lead here; not with the host's network. */
   readonly hostPorts?: readonly HostPort[];
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** Name of the OCI runtime that makes its containers; absent = the helper itself. */
+  readonly handler?: string;
   /** Parent of its containers' cgroups with the limits of all of them together; see Engine.setCgroup. */
   readonly cgroup?: { readonly path: string; readonly resources: Resources };
 }

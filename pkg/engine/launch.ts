@@ -61,6 +61,7 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
   const { config, layers } = record;
   const given = await givenDevices(config.devices);
   const all: readonly HostDevice[] = config.security.isPrivileged ? await hostDevices() : [];
+  const { runtime } = sandbox;
   return {
     id: config.id,
     bundle: directory,
@@ -75,6 +76,7 @@ export async function launchSpec(facts: LaunchFacts): Promise<CreateSpec> {
       seccomp: await seccompOf(config.security),
     }),
     overlay: { lower: layers, upper: join(directory, 'upper'), work: join(directory, 'work') },
+    ...(runtime && { runtime: { path: runtime.path, args: runtime.args, root: runtime.root } }),
     ...(config.logPath === undefined ? {} : { log: { path: config.logPath, ...logLimits } }),
     hasTerminal: config.hasTerminal,
     hasStdin: config.hasStdin,

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Logger } from '../log/log.ts';
 import type { Network } from '../network/network.ts';
-import type { ExecSession, Runtime, Stdio } from '../runtime/runtime.ts';
+import type { ExecSession, ForeignRuntime, Runtime, Stdio } from '../runtime/runtime.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
 import { removeCgroup } from './cgroups.ts';
 import { Containers } from './containers.ts';
@@ -20,6 +20,7 @@ import {
   type SandboxConfig,
   type SandboxInfo,
 } from './engine.ts';
+import { Handlers } from './handlers.ts';
 import type { LogLimits } from './launch.ts';
 import { mergeEnv, userOf } from './process.ts';
 import { Sandboxes } from './sandboxes.ts';
@@ -30,6 +31,8 @@ export interface EngineOptions {
   readonly images: ImageStore;
   readonly network: Network;
   readonly dataDir: string;
+  /** Other OCI runtimes by name. */
+  readonly handlers?: ReadonlyMap<string, ForeignRuntime>;
   readonly log: Logger;
   readonly clock?: Clock;
   /** Of each container's log; default 10 MiB and 4 rotated files beside it, as the kubelet has it. */
@@ -42,9 +45,11 @@ const DEFAULT_LOG_LIMITS: LogLimits = { maxBytes: 10 * 1024 * 1024, maxFiles: 4 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { runtime, images, network, dataDir, log } = options;
   const clock = options.clock ?? systemClock;
+  const handlers = new Handlers(options.handlers);
   const sandboxes = new Sandboxes(join(dataDir, 'sandboxes'), {
     runtime,
     network,
+    handlers,
     log,
     now: () => clock.now(),
   });

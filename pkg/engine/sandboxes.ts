@@ -1,11 +1,18 @@
 /** Sandboxes: namespaces that the containers of a pod share, pinned by the helper, with an address on the bridge. */
 
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../log/log.ts';
 import type { Network } from '../network/network.ts';
-import type { Runtime, Sandbox, SandboxInterface, SandboxSpec } from '../runtime/runtime.ts';
+import type {
+  ForeignRuntime,
+  Runtime,
+  Sandbox,
+  SandboxInterface,
+  SandboxSpec,
+} from '../runtime/runtime.ts';
 import { EngineError, type SandboxConfig, type SandboxInfo } from './engine.ts';
+import type { Handlers } from './handlers.ts';
+import { connectToHost } from './host-connect.ts';
 import { freeRange, MAX_RANGES, mappingOf } from './id-ranges.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { checkId, RecordDirectory, type SandboxRecord } from './records.ts';
@@ -14,6 +21,7 @@ import { toResources } from './spec.ts';
 export interface SandboxParts {
   readonly runtime: Runtime;
   readonly network: Network;
+  readonly handlers: Handlers;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -23,6 +31,8 @@ export interface Joinable {
   readonly namespaces: Readonly<Record<string, string>>;
   /** First of the host's ids of its user namespace; undefined = it has the host's. */
   readonly firstId: number | undefined;
+  /** What makes the container; undefined = the helper itself. */
+  readonly runtime: ForeignRuntime | undefined;
 }
 
 interface Entry {
@@ -30,8 +40,6 @@ interface Entry {
   /** Undefined when its namespaces are gone, as after a restart of the host. */
   readonly namespaces: Readonly<Record<string, string>> | undefined;
 }
-
-const CONNECT_HOSTS = ['127.0.0.1', '::1'];
 
 export class Sandboxes {
   readonly #parts: SandboxParts;
@@ -72,7 +80,9 @@ export class Sandboxes {
   /** Throws NotFound or, when its namespaces are gone, Conflict. */
   joinable(id: string): Joinable {
     const { namespaces, record } = this.#wanted(id);
-    if (namespaces !== undefined) return { namespaces, firstId: record.firstId };
+    const { firstId, config } = record;
+    const runtime = this.#parts.handlers.get(config.handler);
+    if (namespaces !== undefined) return { namespaces, firstId, runtime };
     throw new EngineError('Conflict', `sandbox ${id} is not ready: its namespaces are gone`);
   }
 
@@ -137,19 +147,12 @@ export class Sandboxes {
   async connect(id: string, port: number): Promise<Duplex> {
     const { config } = this.#wanted(id).record;
     if (!config.isHostNetwork) return this.#parts.runtime.connect(id, port);
-    const failures: unknown[] = [];
-    for (const host of CONNECT_HOSTS) {
-      try {
-        return await connectTo(host, port);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    throw new EngineError('Internal', `cannot connect to port ${port} of the host`, failures[0]);
+    return connectToHost(port);
   }
 
   async #make(config: SandboxConfig, signal?: AbortSignal): Promise<Entry> {
     checkId('sandbox', config.id);
+    this.#parts.handlers.get(config.handler);
     const planned = this.#newRecord(config);
     this.#making.set(config.id, planned);
     try {
@@ -274,15 +277,4 @@ function namespacesOf(
   return wanted.every((name) => live?.namespaces[name] !== undefined)
     ? live?.namespaces
     : undefined;
-}
-
-function connectTo(host: string, port: number): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }

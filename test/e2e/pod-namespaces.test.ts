@@ -1,7 +1,10 @@
-/** User namespaces, shared process namespaces, recursive read-only mounts and mount propagation of pods. */
+/** User namespaces, shared process namespaces, recursive read-only mounts, mount propagation, and other runtimes of pods. */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { BUSYBOX, Cluster, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -52,8 +55,83 @@ async function firstId(cluster: Cluster, name: string): Promise<number> {
   return map[1] ?? 0;
 }
 
+/** Debian 12's crun refuses a machine that has cgroup v2 beside v1: it is shown none. */
+const CRUN = `#!/bin/sh
+exec unshare --mount sh -c 'while umount /sys/fs/cgroup/unified 2>/dev/null; do :; done; exec crun "$@"' crun "$@"
+`;
+
+function runtimeFlags(scratch: string): readonly string[] {
+  const crun = join(scratch, 'crun');
+  writeFileSync(crun, CRUN, { mode: 0o755 });
+  return ['--runtime', 'runc=/usr/sbin/runc', '--runtime', `crun=${crun}`];
+}
+
+const RUNTIMES = ['runc', 'crun'] as const;
+
+function runtimeClass(name: string, podFixed?: object) {
+  const overhead = podFixed && { podFixed };
+  return {
+    apiVersion: 'node.k8s.io/v1',
+    kind: 'RuntimeClass',
+    metadata: { name },
+    handler: name,
+    ...(overhead && { overhead }),
+  };
+}
+
+/** Asks for what a runtime has to give: limits, hooks, probes, volumes that it cannot mount itself. */
+function wanting(name: string) {
+  const volumes = [
+    { name: 'told', hostPath: { path: '/run/told', type: 'DirectoryOrCreate' } },
+    { name: 'empty', emptyDir: {} },
+  ];
+  const volumeMounts = [
+    { name: 'told', mountPath: '/told' },
+    { name: 'empty', mountPath: '/sub', subPath: 'below/here' },
+    { name: 'told', mountPath: '/whole', readOnly: true, recursiveReadOnly: 'Enabled' },
+  ];
+  const container = {
+    command: [
+      'sh',
+      '-c',
+      `trap "echo asked >> /told/${name}; exit 0" TERM; echo hello; touch /sub/file; while :; do sleep 0.1; done`,
+    ],
+    resources: { limits: { memory: '64Mi', cpu: '500m' } },
+    readinessProbe: { exec: { command: ['test', '-e', '/sub/file'] }, periodSeconds: 1 },
+    lifecycle: { preStop: { exec: { command: ['sh', '-c', `echo before > /told/${name}`] } } },
+    volumeMounts,
+  };
+  const init = { name: 'i', image: BUSYBOX, command: ['true'] };
+  const spec = {
+    runtimeClassName: name,
+    terminationGracePeriodSeconds: 30,
+    initContainers: [init],
+    volumes,
+  };
+  return pod(`by-${name}`, { spec, container });
+}
+
+/** In a user namespace and a shared process namespace; and one that wants more memory than it may have. */
+function special(name: string) {
+  const spec = { runtimeClassName: name };
+  const hog = {
+    command: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=1'],
+    resources: { limits: { memory: '24Mi' } },
+  };
+  return [
+    pod(`users-${name}`, { spec: { ...spec, hostUsers: false, shareProcessNamespace: true } }),
+    pod(`hog-${name}`, { spec: { ...spec, restartPolicy: 'Never' }, container: hog }),
+  ];
+}
+
 suite('e2e/pod namespaces', ({ test }) => {
-  const shared = new SharedCluster(() => clusterOf(1));
+  const scratch = mkdtempSync(join(tmpdir(), 'mini-runtimes-'));
+  const flags = runtimeFlags(scratch);
+  const shared = new SharedCluster(async () => {
+    const cluster = await Cluster.start(...flags);
+    await cluster.importBusybox();
+    return cluster;
+  });
 
   const users = async () => {
     const cluster = await shared.get();
@@ -221,5 +299,152 @@ suite('e2e/pod namespaces', ({ test }) => {
     TIMEOUT_MS,
   );
 
-  test('leaves nothing', () => shared.close(), TIMEOUT_MS);
+  const podsOfRuntimes = async () => {
+    const cluster = await shared.get();
+    const handlers = await cluster.kubectl(
+      'get',
+      'node',
+      'one',
+      '-o',
+      'jsonpath={.status.runtimeHandlers[*].name}',
+    );
+    assert.is(handlers.trim(), 'crun mini runc');
+    const podFixed = { cpu: '10m', memory: '8Mi' };
+    await cluster.apply(
+      ...[...RUNTIMES, 'ghost'].map((name) => runtimeClass(name, podFixed)),
+      runtimeClass('mini'),
+    );
+    await cluster.apply(
+      ...RUNTIMES.flatMap((name) => [wanting(name), ...special(name)]),
+      pod('by-mini', { spec: { runtimeClassName: 'mini' } }),
+      pod('by-ghost', { spec: { runtimeClassName: 'ghost' } }),
+    );
+    await ready(cluster, 'by-mini', ...RUNTIMES.flatMap((name) => [`by-${name}`, `users-${name}`]));
+    assert.equal(JSON.parse(await field(cluster, 'by-runc', '.spec.overhead')), podFixed);
+    assert.is(await field(cluster, 'by-mini', '.spec.overhead'), '');
+    for (const name of RUNTIMES) {
+      assert.is(await cluster.kubectl('logs', `by-${name}`), 'hello\n');
+      const write = 'touch /whole/x 2>/dev/null || echo refused';
+      assert.is(await sh(cluster, `by-${name}`, write), 'refused\n');
+      // Its size comes with it, or right after.
+      const sized = 'until [ "$(stty size)" = "30 100" ]; do sleep 0.1; done; tty';
+      const words = ['exec', '-it', `by-${name}`, '--', 'sh', '-c', sized];
+      const terminal = cluster.startTerminal(...words);
+      assert.is(await terminal.exited, 0, terminal.output());
+      assert.match(terminal.output(), /\/dev\/pts\/0/);
+      await cluster.refused(/not found/, 'exec', `by-${name}`, '--', 'nope');
+      const { code } = await cluster.try(['exec', `by-${name}`, '--', 'sh', '-c', 'exit 9']);
+      assert.is(code, 9);
+      assert.match(
+        await sh(cluster, `users-${name}`, 'cat /proc/self/uid_map; ps'),
+        /^ +0 +\d{5,}.*sleep 1000/s,
+      );
+      await cluster.until(
+        `hog-${name} to be ended`,
+        async () =>
+          (await field(cluster, `hog-${name}`, '.status.containerStatuses[0].state.terminated')) !==
+          '',
+      );
+      const ended = JSON.parse(
+        await field(cluster, `hog-${name}`, '.status.containerStatuses[0].state.terminated'),
+      );
+      assert.equal([ended.reason, ended.exitCode], ['OOMKilled', 137]);
+    }
+    const words =
+      'Failed to create pod sandbox: failed to get sandbox runtime: no runtime for "ghost" is configured';
+    await cluster.until('the event of a runtime that is not there', async () =>
+      (
+        await cluster.kubectl(
+          'get',
+          'events',
+          '--field-selector=reason=FailedCreatePodSandBox,involvedObject.name=by-ghost',
+          '-o',
+          'jsonpath={.items[*].message}',
+        )
+      ).includes(words),
+    );
+    assert.is(await field(cluster, 'by-ghost', '.status.phase'), 'Pending');
+  };
+
+  const resizedAndRestarted = async () => {
+    const cluster = await shared.get();
+    const limit = 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes';
+    const patch = {
+      spec: {
+        containers: [
+          { name: 'c', resources: { limits: { memory: '96Mi' }, requests: { memory: '96Mi' } } },
+        ],
+      },
+    };
+    const ids = () =>
+      Promise.all(
+        RUNTIMES.map((name) =>
+          field(cluster, `by-${name}`, '.status.containerStatuses[0].containerID'),
+        ),
+      );
+    for (const [at, container] of (await ids()).entries()) {
+      const id = container.replace(/^.*\/\//, '');
+      await cluster.one.ok(['sh', '-c', `kill -9 $(pgrep -f '[s]him ${id}')`]);
+      await cluster.until(
+        'the container to be started again',
+        async () =>
+          (await field(
+            cluster,
+            `by-${RUNTIMES[at]}`,
+            '.status.containerStatuses[0].restartCount',
+          )) === '1',
+      );
+    }
+    await ready(cluster, ...RUNTIMES.map((name) => `by-${name}`));
+    const before = await ids();
+    for (const name of RUNTIMES) {
+      await cluster.kubectl(
+        'patch',
+        'pod',
+        `by-${name}`,
+        '--subresource=resize',
+        '-p',
+        JSON.stringify(patch),
+      );
+      await cluster.until(
+        'the new limit',
+        async () => Number(await sh(cluster, `by-${name}`, limit)) === 96 * 2 ** 20,
+      );
+    }
+    await cluster.kubectl('delete', 'runtimeclass', ...RUNTIMES);
+    await cluster.server?.kill('SIGKILL');
+    cluster.startServer(...flags);
+    await cluster.nodeReady('one');
+    await cluster.until('the node to answer', () => sh(cluster, 'by-runc', 'echo up'));
+    assert.equal(await ids(), before);
+    const again = { ...wanting('runc'), metadata: { name: 'late' } };
+    const { code, stderr } = await cluster.try(['apply', '-f', '-'], {
+      input: JSON.stringify(again),
+    });
+    assert.is(code, 1);
+    assert.match(stderr, /pods "late" is forbidden: pod rejected: RuntimeClass "runc" not found/);
+    await cluster.kubectl('delete', 'pods', '--all', '--timeout=90s');
+    for (const name of RUNTIMES)
+      assert.is(await cluster.one.ok(['cat', `/run/told/${name}`]), 'before\nasked\n');
+    assert.is(
+      await cluster.one.ok(['sh', '-c', 'ls /run/mini/handlers/* /run/mini/containers']),
+      '/run/mini/containers:\n\n/run/mini/handlers/crun:\n\n/run/mini/handlers/runc:\n',
+    );
+  };
+
+  test('pods of other runtimes have all that pods have', podsOfRuntimes, TIMEOUT_MS);
+  test(
+    'they start again, are resized, outlive the node and their class, and leave nothing',
+    resizedAndRestarted,
+    TIMEOUT_MS,
+  );
+
+  test(
+    'leaves nothing',
+    async () => {
+      rmSync(scratch, { recursive: true });
+      await shared.close();
+    },
+    TIMEOUT_MS,
+  );
 });

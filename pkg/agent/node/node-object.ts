@@ -7,6 +7,15 @@ import type { HostInfo } from './host.ts';
 import type { NodeLimits } from './kubelet-args.ts';
 import { allocatableOf, capacityOf } from './reservations.ts';
 
+/** An OCI runtime that RuntimeClasses may name. */
+export interface RuntimeHandler {
+  readonly name: string;
+  readonly features: {
+    readonly recursiveReadOnlyMounts: boolean;
+    readonly userNamespaces: boolean;
+  };
+}
+
 export interface NodeOptions {
   readonly nodeName: string;
   readonly nodeIps: readonly string[];
@@ -14,6 +23,8 @@ export interface NodeOptions {
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
   readonly limits: NodeLimits;
+  /** Other OCI runtimes. */
+  readonly handlers: readonly RuntimeHandler[];
   /** mini's own version, e.g. '0.1.0'. */
   readonly version: string;
   /** What of the host is missing: shown as the message of the Ready condition. */
@@ -26,10 +37,11 @@ const KUBELET_VERSION = 'v1.36.0';
 const MAX_IMAGES = 50;
 const MAX_IMAGE_NAMES = 5;
 
-/** The one runtime, by no name. */
-const RUNTIME_HANDLERS = [
-  { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: true } },
-];
+/** The node's own runtime, also by no name. */
+const OWN_HANDLERS = ['', 'mini'].map((name) => ({
+  name,
+  features: { recursiveReadOnlyMounts: true, userNamespaces: true },
+}));
 
 export function newNode(options: NodeOptions, host: HostInfo) {
   return {
@@ -81,7 +93,7 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     ],
     conditions: conditions(parts),
     features: { supplementalGroupsPolicy: true },
-    runtimeHandlers: RUNTIME_HANDLERS,
+    runtimeHandlers: handlersOf(options.handlers),
     nodeInfo: {
       machineID: host.machineId,
       systemUUID: host.systemUuid,
@@ -96,6 +108,17 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     },
     images: imagesOf(parts.images),
   };
+}
+
+function handlersOf(others: readonly RuntimeHandler[]): NonNullable<NodeStatus['runtimeHandlers']> {
+  const found = others.map(({ name, features }) => ({
+    name,
+    features: {
+      recursiveReadOnlyMounts: features.recursiveReadOnlyMounts,
+      userNamespaces: features.userNamespaces,
+    },
+  }));
+  return [...OWN_HANDLERS, ...found].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The largest ones, each with its first names. */

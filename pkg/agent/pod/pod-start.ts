@@ -1,7 +1,7 @@
 /** Carries out a plan for one pod: sandbox and volumes, then its containers one after another. */
 
 import type { Container, Pod } from '../../api/generated/types.ts';
-import type { SandboxInfo } from '../../engine/engine.ts';
+import type { SandboxConfig, SandboxInfo } from '../../engine/engine.ts';
 import { describe } from '../../log/log.ts';
 import type { NodeContext } from '../node-context.ts';
 import { orAborted } from '../or-aborted.ts';
@@ -14,6 +14,7 @@ import type { PodEnd } from './pod-end.ts';
 import { hostnameOf } from './pod-files.ts';
 import { allContainers, type ContainerRecord, fieldOf, type PodView } from './records.ts';
 import { cgroupParent, podResources } from './resources.ts';
+import { handlerOf } from './runtime-handler.ts';
 import { HookError, RunError, runContainer, startContainer } from './start-container.ts';
 import { StartError } from './start-error.ts';
 
@@ -81,27 +82,12 @@ export class PodStart {
       await engine.removeSandbox(id);
       this.#isStale = true;
     }
-    const sysctls = (pod.spec.securityContext?.sysctls ?? []).map(({ name, value }) => [
-      name,
-      value,
-    ]);
-    const config = {
-      id,
-      labels: podLabels(pod),
-      hostname: hostnameOf(pod, dns.clusterDomain),
-      isHostNetwork: pod.spec.hostNetwork === true,
-      isHostIpc: pod.spec.hostIPC === true,
-      hasOwnUsers: pod.spec.hostUsers === false,
-      sharesProcesses: pod.spec.shareProcessNamespace === true,
-      hostPorts: hostPortsOf(pod),
-      ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
-      cgroup: {
-        path: cgroupParent(cgroupRoot, pod),
-        resources: podResources(pod, limits.podPidsLimit),
-      },
-    };
     try {
-      return await engine.createSandbox(config, signal);
+      const handler = await handlerOf(this.#options.context, pod, signal);
+      const resources = podResources(pod, limits.podPidsLimit);
+      const cgroup = { path: cgroupParent(cgroupRoot, pod), resources };
+      const config = sandboxConfig(pod, { hostname: hostnameOf(pod, dns.clusterDomain), cgroup });
+      return await engine.createSandbox({ ...config, ...(handler && { handler }) }, signal);
     } catch (error) {
       const message = `Failed to create pod sandbox: ${describe(error)}`;
       if (!signal.aborted)
@@ -191,6 +177,22 @@ export class PodStart {
       }
     }
   }
+}
+
+function sandboxConfig(pod: Pod, given: Pick<SandboxConfig, 'hostname' | 'cgroup'>): SandboxConfig {
+  const { spec } = pod;
+  const sysctls = (spec.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value]);
+  return {
+    ...given,
+    id: sandboxId(pod.metadata.uid),
+    labels: podLabels(pod),
+    isHostNetwork: spec.hostNetwork === true,
+    isHostIpc: spec.hostIPC === true,
+    hasOwnUsers: spec.hostUsers === false,
+    sharesProcesses: spec.shareProcessNamespace === true,
+    hostPorts: hostPortsOf(pod),
+    ...(sysctls.length > 0 ? { sysctls: Object.fromEntries(sysctls) } : {}),
+  };
 }
 
 /** What of the pod may change while a volume of the downward API shows it. */

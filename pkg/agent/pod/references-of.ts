@@ -1,4 +1,4 @@
-/** Which ConfigMaps, Secrets and ClusterTrustBundles a pod refers to: in env, envFrom and volumes. */
+/** Which ConfigMaps, Secrets and ClusterTrustBundles a pod refers to, in env, envFrom and volumes, and its RuntimeClass. */
 
 import type { Container, Pod, Volume, VolumeProjection } from '../../api/generated/types.ts';
 import type { Reference, ReferenceKind } from '../references.ts';
@@ -18,7 +18,14 @@ export function referencesOf(pod: Pod): readonly Reference[] {
   return [
     ...names.flatMap(([kind, name]) => make(kind, name)),
     ...(bundles ? [{ kind: 'clustertrustbundles', ref: { name: '' } } as const] : []),
+    ...runtimeClassOf(pod),
   ];
+}
+
+/** Of the whole cluster. */
+export function runtimeClassOf({ spec }: Pod): readonly Reference[] {
+  const { runtimeClassName: name } = spec;
+  return name ? [{ kind: 'runtimeclasses', ref: { name } }] : [];
 }
 
 type Name = readonly [ReferenceKind, string | undefined];

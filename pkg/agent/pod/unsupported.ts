@@ -45,11 +45,6 @@ const POD: readonly Row<PodSpec>[] = [
     isUsed: ({ os }) => os !== undefined && os.name !== 'linux',
   },
   {
-    field: 'runtimeClassName',
-    why: 'this node has one runtime',
-    isUsed: ({ runtimeClassName = '' }) => runtimeClassName !== '',
-  },
-  {
     field: 'resourceClaims',
     why: NO_DRA,
     isUsed: ({ resourceClaims = [] }) => resourceClaims.length > 0,

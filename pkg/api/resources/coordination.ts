@@ -15,9 +15,12 @@ import {
   tooMany,
 } from '../field-errors.ts';
 import type { EndpointSlice, Lease, PriorityClass, RuntimeClass } from '../generated/types.ts';
+import { validateLabels } from '../meta-validation.ts';
 import { dnsLabel, dnsSubdomain, portNumber } from '../names.ts';
 import type { Resource } from '../resource.ts';
 import { AGE, firstOf, integer, NAME, text, UNSET } from './columns.ts';
+import { tolerationCauses } from './placement-validation.ts';
+import { resourceCauses } from './quantity-validation.ts';
 import { ipCauses } from './service-validation.ts';
 
 const SHOWN_ENDPOINTS = 3;
@@ -112,8 +115,12 @@ export const runtimeclasses: Resource<RuntimeClass> = {
   names: { plural: 'runtimeclasses', singular: 'runtimeclass' },
   namespaced: false,
   type: 'io.k8s.api.node.v1.RuntimeClass',
-  validate: ({ handler }) =>
-    handler ? invalidEach('handler', handler, dnsLabel(handler)) : [required('handler')],
+  validate: ({ handler, overhead, scheduling }) => [
+    ...(handler ? invalidEach('handler', handler, dnsLabel(handler)) : [required('handler')]),
+    ...resourceCauses('overhead', { limits: overhead?.podFixed ?? {} }),
+    ...validateLabels('scheduling.nodeSelector', scheduling?.nodeSelector),
+    ...each('scheduling.tolerations', scheduling?.tolerations, tolerationCauses),
+  ],
   validateUpdate: ({ handler }, old) => immutable('handler', handler, old.handler),
   columns: [NAME, text('Handler', ({ handler }) => handler), AGE],
 };

@@ -15,8 +15,10 @@ import {
   portFinding,
   userFinding,
 } from '../../../cmd/checks/system.ts';
+import { Flags } from '../../../cmd/command.ts';
+import { findRuntimes } from '../../../cmd/runtimes.ts';
 import { silent } from '../../../pkg/log/log.ts';
-import { suite } from '../../harness/suite.ts';
+import { rejects, suite } from '../../harness/suite.ts';
 
 const BRIDGE = {
   subject: 'bridge',
@@ -113,5 +115,61 @@ suite('checks of the host', ({ test, cleanup }) => {
     assert.equal(requireHost([degraded], silent), ['a: b; c']);
     const missing = { level: 'missing', subject: 'x', text: 'y' } as const;
     assert.throws(() => requireHost([degraded, missing], silent), /x: y/);
+  });
+
+  test('runtimes: which answer, and why others do not', async () => {
+    const dir = scratch();
+    const script = (name: string, text: string, mode = 0o755) => {
+      writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`, { mode });
+      return join(dir, name);
+    };
+    const features = '{"linux":{"namespaces":["pid"]}}';
+    const good = script('good', `[ "$2" = features ] && echo '${features}' || echo "good $1 1.0"`);
+    const asked = [
+      `good=${good},--x`,
+      `old=${script('old', '[ "$1" = --version ] && echo old')}`,
+      `gone=${dir}/gone`,
+      `plain=${script('plain', '', 0o644)}`,
+      `folder=${dir}`,
+      `bad=${script('bad', 'echo what >&2; exit 3')}`,
+    ];
+    const values = new Map<string, unknown>([
+      ['runtime', asked],
+      ['run-dir', '/run/mini'],
+    ]);
+    const { found, findings } = await findRuntimes(new Flags(values, new Set(['runtime'])));
+    const able = { recursiveReadOnlyMounts: true };
+    assert.equal(found, [
+      {
+        name: 'good',
+        path: good,
+        args: ['--x'],
+        root: '/run/mini/handlers/good',
+        features: { version: 'good --x 1.0', userNamespaces: false, ...able },
+      },
+      {
+        name: 'old',
+        path: join(dir, 'old'),
+        args: [],
+        root: '/run/mini/handlers/old',
+        features: { version: 'old', userNamespaces: true, ...able },
+      },
+    ]);
+    assert.equal(
+      findings.map(({ level }) => level),
+      ['ok', 'ok', 'degraded', 'degraded', 'degraded', 'degraded'],
+    );
+    const texts = findings.map(({ text }) => text.replaceAll(dir, '').replace(/,? so that.*/, ''));
+    assert.equal(texts.slice(0, 5), [
+      '/good (good --x 1.0)',
+      '/old (old)',
+      'there is no file /gone',
+      '/plain is not executable',
+      ' is no file',
+    ]);
+    assert.match(texts[5] ?? '', /it does not answer --version: .*bad/);
+    const twice = new Map<string, unknown>([['runtime', ['a=/a', 'a=/b']]]);
+    const error = await rejects(findRuntimes(new Flags(twice, new Set(['runtime']))));
+    assert.match(String(error), /--runtime a is given twice/);
   });
 });

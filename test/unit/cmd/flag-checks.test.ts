@@ -2,6 +2,7 @@
 
 import * as assert from 'uvu/assert';
 import * as checks from '../../../cmd/flag-checks.ts';
+import { isRuntime, parseRuntime } from '../../../cmd/runtime-flag.ts';
 import { SERVER_FLAGS } from '../../../cmd/server-flags.ts';
 import { overlap } from '../../../cmd/server-settings.ts';
 import { suite } from '../../harness/suite.ts';
@@ -13,6 +14,11 @@ interface Case {
 }
 
 const CASES: Readonly<Record<string, Case>> = {
+  runtime: {
+    check: isRuntime,
+    right: ['runc=/usr/sbin/runc', 'g-1=/opt/runsc,--platform=ptrace,--debug'],
+    wrong: ['', 'runc', '/usr/sbin/runc', 'runc=runc', 'Runc=/r', 'mini=/r', '=/r', '-a=/r'],
+  },
   address: {
     check: checks.isAddress,
     right: ['10.0.0.1', 'fd00::1'],
@@ -87,6 +93,14 @@ suite('values of flags', ({ test }) => {
       if (flag.default === undefined) continue;
       assert.is(flag.check?.(String(flag.default)), undefined, flag.name);
     }
+  });
+
+  test('a runtime is a name, a path and arguments', () => {
+    assert.equal(parseRuntime('a=/b=c,--d=e,--f'), {
+      name: 'a',
+      path: '/b=c',
+      args: ['--d=e', '--f'],
+    });
   });
 
   test('only components that exist can be disabled', () => {

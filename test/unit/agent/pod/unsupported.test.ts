@@ -26,7 +26,6 @@ const withVolume = (source: Omit<Volume, 'name'>): Partial<PodSpec> => ({
 
 const REFUSED: readonly (readonly [Partial<PodSpec>, RegExp])[] = [
   [{ os: { name: 'windows' } }, /^spec os.name is not supported by this node: /],
-  [{ runtimeClassName: 'gvisor' }, /runtimeClassName/],
   [{ resourceClaims: [{ name: 'gpu' }] }, /resourceClaims/],
   [{ securityContext: { seLinuxOptions: { level: 's0' } } }, /spec.securityContext seLinuxOptions/],
   [{ securityContext: { windowsOptions: { hostProcess: true } } }, /windowsOptions/],

@@ -2,6 +2,7 @@
 
 import * as assert from 'uvu/assert';
 import type { ApiObject, ObjectMeta } from '../../../../pkg/api/meta.ts';
+import { dnsLabel, qualifiedName } from '../../../../pkg/api/names.ts';
 import { findResource } from '../../../../pkg/api/resources.ts';
 import { suite } from '../../../harness/suite.ts';
 import { cells, defaulted, faults, headers, make, row, updateFaults } from './fixtures.ts';
@@ -135,6 +136,22 @@ const WRONG: readonly Case[] = [
     expected: [],
   },
   {
+    name: 'runtimeclasses',
+    body: {
+      handler: 'Not_A_Label',
+      overhead: { podFixed: { cpu: '-1', 'a b': '1' } },
+      scheduling: { nodeSelector: { 'a b': 'c' }, tolerations: [{ value: 'x' }] },
+    },
+    expected: [
+      `handler: Invalid value: "Not_A_Label": ${dnsLabel('Not_A_Label')}`,
+      `overhead.limits[a b]: Invalid value: "a b": ${qualifiedName('a b')}`,
+      'overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0',
+      `scheduling.nodeSelector: Invalid value: "a b": ${qualifiedName('a b')}`,
+      'scheduling.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
+    ],
+  },
+  { name: 'runtimeclasses', body: {}, expected: ['handler: Required value'] },
+  {
     name: 'customresourcedefinitions',
     body: {
       spec: {
@@ -257,6 +274,9 @@ suite('validation in the smaller groups', ({ test }) => {
     );
     assert.equal(updateFaults('priorityclasses', { value: 1 }, { value: 2 }), [
       'value: Forbidden: may not be changed in an update.',
+    ]);
+    assert.equal(updateFaults('runtimeclasses', { handler: 'a' }, { handler: 'b' }), [
+      'handler: Invalid value: "b": field is immutable',
     ]);
     assert.equal(updateFaults('storageclasses', { provisioner: 'a' }, { provisioner: 'b' }), [
       'provisioner: Forbidden: updates to provisioner are forbidden.',

@@ -129,6 +129,70 @@ suite('apiserver/admission', ({ test, cleanup }) => {
     assert.is((await pod({ automountServiceAccountToken: false })).spec.volumes?.length ?? 0, 0);
   });
 
+  test('a pod takes overhead and scheduling from its RuntimeClass, and may not contradict it', async () => {
+    const { pod, post, ask } = await cluster();
+    const classes = '/apis/node.k8s.io/v1/runtimeclasses';
+    const made = (name: string, more: object) =>
+      post(classes, {
+        apiVersion: 'node.k8s.io/v1',
+        kind: 'RuntimeClass',
+        metadata: { name },
+        handler: 'other',
+        ...more,
+      });
+    const podFixed = { cpu: '10m', memory: '1Mi' };
+    const tolerations = [
+      { key: 'a', operator: 'Exists' },
+      { key: 'b', operator: 'Equal', value: 'c', effect: 'NoSchedule' },
+    ];
+    await made('plain', {});
+    await made('whole', {
+      overhead: { podFixed },
+      scheduling: { nodeSelector: { disk: 'ssd' }, tolerations },
+    });
+    const plain = await pod({ runtimeClassName: 'plain' }, 'plain');
+    assert.is(plain.spec.overhead, undefined);
+    const own = [
+      { key: 'a', operator: 'Equal', value: 'x' },
+      { key: 'b', value: 'c', effect: 'NoSchedule' },
+    ];
+    const { spec } = await pod(
+      { runtimeClassName: 'whole', nodeSelector: { zone: '1' }, tolerations: own },
+      'whole',
+    );
+    assert.equal(spec.overhead, podFixed);
+    assert.equal(spec.nodeSelector, { zone: '1', disk: 'ssd' });
+    const keys = spec.tolerations?.map(({ key, operator }) => `${key} ${operator ?? 'Equal'}`);
+    assert.equal(keys?.filter((key) => !key.startsWith('node.')).sort(), ['a Exists', 'b Equal']);
+    const same = { cpu: '0.010', memory: '1024Ki' };
+    const equal = await pod({ runtimeClassName: 'whole', overhead: same }, 'equal');
+    assert.is(equal.spec.runtimeClassName, 'whole');
+    for (const [asked, why] of [
+      [
+        { runtimeClassName: 'whole', overhead: { cpu: '10m' } },
+        "pods \"q\" is forbidden: pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+      ],
+      [
+        { runtimeClassName: 'plain', overhead: podFixed },
+        'pods "q" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead',
+      ],
+      [
+        { overhead: podFixed },
+        'pods "q" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead',
+      ],
+      [
+        { runtimeClassName: 'whole', nodeSelector: { disk: 'hdd' } },
+        'pods "q" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[disk] = ssd; pod.spec.nodeSelector[disk] = hdd',
+      ],
+    ] as const)
+      assert.is(await pod(asked, 'q'), why);
+    await ask(`${classes}/plain`, { method: 'DELETE' });
+    assert.is(
+      await pod({ runtimeClassName: 'plain' }, 'q'),
+      'pods "q" is forbidden: pod rejected: RuntimeClass "plain" not found',
+    );
+  });
+
   test('namespaces: absent, ending and protected ones', async () => {
     const { post, registry, ask } = await cluster();
     const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'm' } };
