@@ -76,8 +76,8 @@ static int mend_idle(struct error *e, const char *image)
     return is_damaged <= 0 ? is_damaged : program_run(e, check);
 }
 
-/* Grows the file system of an image that is not mounted, when its file has grown. */
-static int grow_idle(struct error *e, const char *image)
+/* Whether the file has grown and its file system has not. */
+static int is_outgrown(struct error *e, const char *image)
 {
     struct stat info;
     int64_t bytes = ext4_bytes(e, image);
@@ -85,8 +85,15 @@ static int grow_idle(struct error *e, const char *image)
         return -1;
     if (stat(image, &info) < 0)
         return err_set(e, errno, "look at %s", image);
-    if (info.st_size - bytes < 4096)
-        return 0;
+    return info.st_size - bytes >= 4096;
+}
+
+/* Grows the file system of an image that is not mounted, when its file has grown. */
+static int grow_idle(struct error *e, const char *image)
+{
+    int must_grow = is_outgrown(e, image);
+    if (must_grow <= 0)
+        return must_grow;
     const char *check[] = {"e2fsck", "-f", "-p", image, NULL};
     const char *grow[] = {"resize2fs", image, NULL};
     return program_run(e, check) < 0 ? -1 : program_run(e, grow);
@@ -97,10 +104,20 @@ int volume_mount_image(struct error *e, const char *image, const char *path)
     int is_mounted = volume_is_mounted(e, path);
     if (is_mounted != 0)
         return is_mounted < 0 ? -1 : 0;
-    if (make_dirs(e, path, 0755) < 0 || mend_idle(e, image) < 0 || grow_idle(e, image) < 0)
-        return -1;
     char device[LOOP_NAME_SIZE];
-    cleanup_close int loop = loop_attach(e, image, false, device);
+    int found = -1;
+    if (make_dirs(e, path, 0755) < 0 || loop_find(e, image, device, &found) < 0)
+        return -1;
+    cleanup_close int loop = found;
+    /* A mount namespace that somebody has made meanwhile holds a copy of the last mount: the same
+     * device gives the same file system, another one would be a second of it. */
+    int must_grow = loop < 0 ? 0 : is_outgrown(e, image);
+    if (must_grow != 0)
+        return must_grow < 0 ? -1 : err_set(e, EBUSY, "grow %s: mounted elsewhere", image);
+    if (loop < 0 && (mend_idle(e, image) < 0 || grow_idle(e, image) < 0))
+        return -1;
+    if (loop < 0)
+        loop = loop_attach(e, image, false, device);
     if (loop < 0)
         return -1;
     if (mount(device, path, "ext4", 0, IMAGE_OPTIONS) < 0)
@@ -123,9 +140,14 @@ int volume_grow_image(struct error *e, const char *image, const char *path, int6
     if (grow_file(e, image, bytes) < 0)
         return -1;
     int is_mounted = volume_is_mounted(e, path);
-    if (is_mounted <= 0)
-        return is_mounted < 0 ? -1 : grow_idle(e, image);
-    return ext4_grow_mounted(e, path, bytes);
+    if (is_mounted > 0)
+        return ext4_grow_mounted(e, path, bytes);
+    char device[LOOP_NAME_SIZE];
+    int found = -1;
+    if (is_mounted < 0 || loop_find(e, image, device, &found) < 0)
+        return -1;
+    cleanup_close int loop = found;
+    return loop >= 0 ? err_set(e, EPERM, "grow %s: mounted elsewhere", image) : grow_idle(e, image);
 }
 
 int volume_unmount(struct error *e, const char *path)

@@ -1,6 +1,6 @@
 /** Volumes of limited size, and whole trees: the helper's verbs on this machine's own kernel. */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -15,6 +15,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -112,6 +113,36 @@ suite('runtime volumes', ({ test, cleanup }) => {
     await runtime.mountImage(at('i'), at('m'));
     assert.ok(size() > 96 * MIB * (1 - OVERHEAD), `${size()}`);
     assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+  });
+
+  test('an image that another mount namespace still holds is mounted from the same device, never twice', async () => {
+    const { runtime, dir, at } = await setUp();
+    await runtime.makeImage(at('i'), 32 * MIB);
+    await runtime.mountImage(at('i'), at('m'));
+    const other = spawn('unshare', ['-m', 'sh', '-c', 'echo; exec cat'], { stdio: 'pipe' });
+    const gone = new Promise((done) => other.once('close', done));
+    const attached = () => attachedFiles().filter((file) => file.includes(basename(dir))).length;
+    try {
+      await new Promise((done) => other.stdout.once('data', done));
+      writeFileSync(at('m/kept'), 'kept');
+      await runtime.unmount(at('m'));
+      assert.is(attached(), 1);
+      const refused = (await rejects(
+        runtime.growImage(at('i'), at('m'), 64 * MIB),
+      )) as RuntimeError;
+      assert.is(refused.code, 'EPERM');
+      assert.match(
+        String(await rejects(runtime.mountImage(at('i'), at('m')))),
+        /mounted elsewhere/,
+      );
+      truncateSync(at('i'), 32 * MIB);
+      await runtime.mountImage(at('i'), at('m'));
+      assert.is(attached(), 1);
+      assert.is(readFileSync(at('m/kept'), 'utf8'), 'kept');
+    } finally {
+      other.stdin.end();
+      await gone;
+    }
   });
 
   test('an image that was damaged is mended before it is mounted, or refused with the reason', async () => {
