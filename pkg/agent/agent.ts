@@ -35,6 +35,7 @@ import { ObjectWatch } from './object-watch.ts';
 import { orAborted } from './or-aborted.ts';
 import type { Paths } from './paths.ts';
 import { Admission } from './pod/admission.ts';
+import { Pace } from './pod/pace.ts';
 import { Pods } from './pod/pods.ts';
 import { References } from './references.ts';
 import { StaticPods } from './static/static-pods.ts';
@@ -239,6 +240,7 @@ async function makeContext(
     client,
     engine: measuredEngine(options.engine, metrics),
     metrics,
+    pace: new Pace(),
     clock,
     log,
     paths,

@@ -14,6 +14,7 @@ import type { Paths } from './paths.ts';
 import type { Admission } from './pod/admission.ts';
 import type { NodeFacts } from './pod/field-ref.ts';
 import type { PullQueue } from './pod/images.ts';
+import type { Pace } from './pod/pace.ts';
 import type { DnsFacts } from './pod/resolv-conf.ts';
 import type { References } from './references.ts';
 import type { NodeMetrics } from './stats/node-metrics.ts';
@@ -29,6 +30,8 @@ export interface NodeContext {
   readonly volumes: Volumes;
   readonly metrics: NodeMetrics;
   readonly admission: Admission;
+  /** How many pods are worked on. */
+  readonly pace: Pace;
   readonly paths: Paths;
   readonly dns: DnsFacts;
   /** Image pulls of all pods. */

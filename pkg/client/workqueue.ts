@@ -1,6 +1,7 @@
 /**
  * Keys that wait to be worked on. A key is queued once however often it is added, never runs twice at once, and
- * is queued again if it was added while it ran. Failures wait longer each time, per key.
+ * is queued again if it was added while it ran: after a rest, if it ran long, so that what comes in a stream is worked
+ * on in lots. Failures wait longer each time, per key.
  */
 
 import { type Clock, systemClock } from '../wait/clock.ts';
@@ -17,6 +18,10 @@ export interface WorkQueueOptions {
 const FIRST_MS = 5;
 const MAX_MS = 1_000_000;
 
+/** A key that ran for longer rests for as long as it ran, at most REST_MAX_MS. */
+const RUN_FREE_MS = 10;
+const REST_MAX_MS = 100;
+
 /** Works on one key; what it rejects with is the caller's own affair to handle. */
 export type Work = (key: string) => Promise<void>;
 
@@ -27,7 +32,9 @@ export class WorkQueue {
   /** Insertion order is the order of work. */
   readonly #ready = new Set<string>();
   readonly #running = new Set<string>();
-  /** Added while they ran. */
+  /** How to end the rest of those that have run long. */
+  readonly #resting = new Map<string, () => void>();
+  /** Added while they ran or rested. */
   readonly #again = new Set<string>();
   readonly #delayed = new Map<string, { readonly at: number; readonly cancel: () => void }>();
   readonly #failures = new Map<string, number>();
@@ -50,7 +57,7 @@ export class WorkQueue {
   /** Works on `key` as soon as possible. */
   add(key: string): void {
     if (this.#isClosed) return;
-    if (this.#running.has(key)) {
+    if (this.#running.has(key) || this.#resting.has(key)) {
       this.#again.add(key);
       return;
     }
@@ -107,8 +114,18 @@ export class WorkQueue {
     this.#again.clear();
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
+    for (const cancel of this.#resting.values()) cancel();
+    this.#resting.clear();
     if (this.#running.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #rest(key: string, restMs: number): void {
+    const cancel = this.#clock.after(restMs, () => {
+      this.#resting.delete(key);
+      if (this.#again.delete(key)) this.add(key);
+    });
+    this.#resting.set(key, cancel);
   }
 
   #cancelDelay(key: string): void {
@@ -122,23 +139,23 @@ export class WorkQueue {
       if (this.#running.size >= this.#options.concurrency) return;
       this.#ready.delete(key);
       this.#running.add(key);
+      const startMs = this.#clock.monotonic();
       // Work handles its own errors; a rejection here is a defect and must not leave the key marked as running.
       this.#work(key).then(
-        () => this.#done(key),
+        () => this.#done(key, startMs),
         (error: unknown) => {
-          this.#done(key);
+          this.#done(key, startMs);
           throw error;
         },
       );
     }
   }
 
-  #done(key: string): void {
+  #done(key: string, startMs: number): void {
     this.#running.delete(key);
-    if (this.#again.delete(key)) {
-      this.#cancelDelay(key);
-      this.#ready.add(key);
-    }
+    const ranMs = this.#clock.monotonic() - startMs;
+    if (ranMs > RUN_FREE_MS && !this.#isClosed) this.#rest(key, Math.min(ranMs, REST_MAX_MS));
+    else if (this.#again.delete(key)) this.add(key);
     if (this.#isClosed && this.#running.size === 0) {
       for (const resolve of this.#idle.splice(0)) resolve();
     }

@@ -18,6 +18,8 @@ interface Found {
 export class Container {
   record: ContainerRecord;
   readonly release: () => void;
+  /** The helper has forgotten it, as it has ended. */
+  isDeleted = false;
   #status: ContainerInfo['status'] = 'created';
   #pid: number | undefined;
   /** Of a process that ended before the call that started it had answered. */
@@ -69,6 +71,7 @@ export class Container {
   beginStart(runId: string): void {
     const { exit: _exit, startedAt: _startedAt, ...rest } = this.record;
     this.record = { ...rest, isStarted: true, runId };
+    this.isDeleted = false;
     this.#isStarting = true;
     this.#earlyExit = undefined;
   }

@@ -226,7 +226,8 @@ export class Containers {
       const { runtime, emit } = this.#parts;
       // First: cut off by a crash it is taken up again, and never for one that is still to be started.
       await this.#directory.forget(id);
-      await runtime.delete(id, { isForced: true });
+      // What ended while this engine looked is deleted there already.
+      if (!container.isDeleted) await runtime.delete(id, { isForced: true });
       await runtime.removeTree(this.path(id));
       this.#containers.delete(id);
       container.release();
@@ -286,6 +287,7 @@ export class Containers {
       this.#parts.emit(container.info());
     }
     await this.#parts.runtime.delete(container.id);
+    container.isDeleted = true;
   }
 
   #save(container: Container): Promise<void> {

@@ -92,6 +92,11 @@ export class RecordDirectory<T extends { readonly createdAt: string }> {
     this.#files.delete(id);
     await rm(join(this.path(id), this.#name), { force: true });
   }
+
+  /** Removes the directory of a forgotten record that holds nothing else of size. */
+  async remove(id: string): Promise<void> {
+    await rm(this.path(id), { recursive: true, force: true });
+  }
 }
 
 function decode<T extends { readonly createdAt: string }>(value: unknown): T {

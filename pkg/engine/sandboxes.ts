@@ -48,6 +48,8 @@ export class Sandboxes {
   readonly #queue = new KeyedQueue();
   /** Those that are being made: their ids are taken already. */
   readonly #making = new Map<string, SandboxRecord>();
+  /** What of those that could not be made may be left. */
+  readonly #remains = new Set<string>();
   /** Those that are being removed: they take no new container. */
   readonly #leaving = new Set<string>();
 
@@ -136,8 +138,10 @@ export class Sandboxes {
     try {
       await empty();
       await this.#queue.run(id, async () => {
+        if (!this.#entries.has(id) && !this.#remains.has(id)) return;
         await this.#dismantle(id);
         this.#entries.delete(id);
+        this.#remains.delete(id);
       });
     } finally {
       this.#leaving.delete(id);
@@ -172,6 +176,7 @@ export class Sandboxes {
       return entry;
     } catch (error) {
       await this.#dismantle(config.id).catch((cause: unknown) => {
+        this.#remains.add(config.id);
         this.#parts.log.warn('Could not undo a sandbox', { sandbox: config.id, error: cause });
       });
       throw new EngineError('Internal', `cannot create sandbox ${config.id}`, error);
@@ -235,7 +240,7 @@ export class Sandboxes {
     const { runtime, network } = this.#parts;
     await this.#directory.forget(id);
     await runtime.deleteSandbox(id);
-    await Promise.all([network.release(id), runtime.removeTree(this.#directory.path(id))]);
+    await Promise.all([network.release(id), this.#directory.remove(id)]);
   }
 
   #info({ record, namespaces }: Entry): SandboxInfo {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Logger } from '../log/log.ts';
 import { type Clock, sleep } from '../wait/clock.ts';
+import { JobQueue } from './job-queue.ts';
 import { RuntimeError } from './runtime.ts';
 import { decodeError, decodeJson, toRuntimeError } from './runtime-error.ts';
 import { connectUnix } from './unix-connect.ts';
@@ -61,6 +62,7 @@ export interface Opened {
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #path: string;
+  readonly #queue = new JobQueue();
   #child: ChildProcess | undefined;
   #starting: Promise<void> | undefined;
   #isClosed = false;
@@ -88,10 +90,14 @@ export class Daemon {
   }
 
   /** Sends a request and resolves to its result with the connection, for verbs that go on with raw bytes. */
-  async open(request: Request, signal?: AbortSignal): Promise<Opened> {
+  open(request: Request, signal?: AbortSignal): Promise<Opened> {
+    return this.#queue.run(request.verb, () => this.#ask(request, signal), signal);
+  }
+
+  async #ask(request: Request, signal?: AbortSignal): Promise<Opened> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#openOnce(request, signal);
+        return await this.#askOnce(request, signal);
       } catch (error) {
         if (!isUnanswered(error) || ONCE.includes(request.verb) || attempt === ATTEMPTS_MAX)
           throw error;
@@ -99,7 +105,7 @@ export class Daemon {
     }
   }
 
-  async #openOnce(request: Request, signal?: AbortSignal): Promise<Opened> {
+  async #askOnce(request: Request, signal?: AbortSignal): Promise<Opened> {
     const socket = await this.begin(request, signal);
     try {
       return await this.answer(socket, request.verb, signal, SLOW_VERBS[request.verb]);

@@ -47,6 +47,7 @@ export class PodEnd {
   /** Containers that have been asked to stop. */
   readonly #asked = new Set<string>();
   readonly #closing = new AbortController();
+  #isSandboxRemoved = false;
 
   constructor(context: NodeContext) {
     this.#context = context;
@@ -145,16 +146,17 @@ export class PodEnd {
     }
   }
 
-  /** Removes sandbox and containers; logs and volumes stay. */
+  /** Removes sandbox and containers, for good; logs and volumes stay. */
   async removeSandbox(pod: Pod): Promise<void> {
     await this.#context.engine.removeSandbox(sandboxId(pod.metadata.uid));
     await this.#context.engine.removeCgroup(cgroupParent(this.#context.cgroupRoot, pod));
+    this.#isSandboxRemoved = true;
   }
 
   /** Removes all that the node has of the pod. */
   async removeAll(pod: Pod): Promise<void> {
     const { volumes, paths } = this.#context;
-    await this.removeSandbox(pod);
+    if (!this.#isSandboxRemoved) await this.removeSandbox(pod);
     await volumes.remove(pod.metadata.uid);
     await rm(podLogs(paths, pod), { recursive: true, force: true });
   }

@@ -37,7 +37,7 @@ export async function writePodFiles(
     warn(message: string): void;
   },
 ): Promise<ReadonlyMap<string, string>> {
-  await mkdir(directory, { recursive: true });
+  const isNew = (await mkdir(directory, { recursive: true })) !== undefined;
   const host = {
     hosts: pod.spec.hostNetwork ? await readHost('/etc/hosts') : '',
     resolv: dns.hostResolver === '' ? '' : await readHost(dns.hostResolver),
@@ -50,7 +50,7 @@ export async function writePodFiles(
   const mounts = new Map<string, string>();
   for (const [name, text] of Object.entries(files)) {
     const path = join(directory, `etc-${name}`);
-    const old = await readFile(path, 'utf8').catch(() => undefined);
+    const old = isNew ? undefined : await readFile(path, 'utf8').catch(() => undefined);
     if (old !== text) await writeFile(path, text, { mode: 0o644 });
     mounts.set(`/etc/${name}`, path);
   }

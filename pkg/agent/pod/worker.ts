@@ -25,8 +25,6 @@ import { statusOf } from './status.ts';
 import { type PodWriter, StatusWriter } from './status-writer.ts';
 import { tellSyncError } from './sync-error.ts';
 
-/** A start that is done sooner writes one status, not two. */
-const PUBLISH_DELAY_MS = 100;
 const RETRY = { firstMs: 500, maxMs: 60_000, jitter: 0.2 };
 
 export interface WorkerOptions {
@@ -60,6 +58,7 @@ export class PodWorker {
   #failure: Eviction | undefined;
   #isDirty = false;
   #isGone = false;
+  #isForgotten = false;
   #isClosed = false;
   #loop: Promise<void> | undefined;
 
@@ -106,7 +105,6 @@ export class PodWorker {
     this.wake();
   }
 
-  /** Something that the pod refers to has changed. */
   referenceChanged(): void {
     this.#start.referenceChanged();
     this.wake();
@@ -146,6 +144,7 @@ export class PodWorker {
 
   async #run(): Promise<void> {
     await Promise.resolve(); // Events of one turn of the event loop are one run.
+    this.#context.pace.begin();
     while (this.#isDirty && !this.#isClosed) {
       this.#isDirty = false;
       this.#alarms.clear('wake');
@@ -157,6 +156,7 @@ export class PodWorker {
       }
     }
     this.#loop = undefined;
+    this.#context.pace.end();
   }
 
   #onError(error: unknown): void {
@@ -185,7 +185,7 @@ export class PodWorker {
     this.#waiting = plan.waiting;
     if (plan.isFinished) return this.#complete(plan.failure);
     const hasWork = plan.needsSandbox || plan.actions.length > 0;
-    if (hasWork) this.#alarms.setIn('publish', PUBLISH_DELAY_MS, () => this.#publish(false));
+    if (hasWork) this.#publishSoon();
     else this.#publish(false);
     await this.#start.perform({ pod: given, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
@@ -237,8 +237,9 @@ export class PodWorker {
 
   /** Deletion: stop, write how it ended, give everything back, then let the API forget the pod. */
   async #terminate(): Promise<void> {
+    if (this.#isForgotten) return;
     this.#probes.endLiveness();
-    this.#publish(false);
+    this.#publishSoon();
     await this.#end.stopAll(this.pod, this.#view());
     this.#probes.close();
     this.#publish(true);
@@ -247,6 +248,7 @@ export class PodWorker {
     const { namespace = '', name, uid } = this.pod.metadata;
     const now = { gracePeriodSeconds: 0, preconditions: { uid } };
     await this.#context.client.remove('pods', { namespace, name }, now);
+    this.#isForgotten = true;
   }
 
   async #finishGone(): Promise<void> {
@@ -260,6 +262,10 @@ export class PodWorker {
 
   #view(): PodView {
     return readView(this.#context.engine, this.#writer.pod, this.#hints);
+  }
+
+  #publishSoon(): void {
+    this.#alarms.setIn('publish', this.#context.pace.delayMs, () => this.#publish(false));
   }
 
   #publish(isFinished: boolean, failure?: Waiting): void {

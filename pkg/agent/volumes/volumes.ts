@@ -130,7 +130,7 @@ export class Volumes {
       throw new Error(`volumes of kind ${kind} are not supported by this node`);
     }
     const directory = this.#path(pod, volume.name, true);
-    await writePayload(directory, payload, { gid: pod.spec.securityContext?.fsGroup });
+    writePayload(directory, payload, { gid: pod.spec.securityContext?.fsGroup });
     return directory;
   }
 

@@ -43,7 +43,7 @@ function controlledWork() {
 suite('workqueue', ({ test }) => {
   test('works on nothing before it is started', () => {
     const { started, work } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 1 });
+    const queue = new WorkQueue(work, { concurrency: 1, clock: manualClock() });
     queue.add('a');
     assert.equal(started, []);
     queue.start();
@@ -52,7 +52,7 @@ suite('workqueue', ({ test }) => {
 
   test('runs a key once however often it is added, and again if added while it runs', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 4 });
+    const queue = new WorkQueue(work, { concurrency: 4, clock: manualClock() });
     queue.add('a');
     queue.add('a');
     queue.start();
@@ -65,9 +65,46 @@ suite('workqueue', ({ test }) => {
     assert.equal(started, ['a', 'a']);
   });
 
+  test('a key that ran long rests before it runs again, and what is added meanwhile is one run', async () => {
+    const { started, work, end } = controlledWork();
+    const clock = manualClock();
+    const queue = new WorkQueue(work, { concurrency: 4, clock });
+    queue.start();
+    queue.add('a');
+    queue.add('a');
+    clock.advance(40);
+    await end('a');
+    queue.add('a');
+    queue.add('b');
+    assert.equal(started, ['a', 'b'], 'only what ran rests');
+    clock.advance(39);
+    assert.equal(started, ['a', 'b']);
+    clock.advance(1);
+    assert.equal(started, ['a', 'b', 'a']);
+    clock.advance(100_000);
+    await end('a');
+    clock.advance(100);
+    queue.add('a');
+    assert.equal(started, ['a', 'b', 'a', 'a'], 'no rest is longer than 100 ms');
+  });
+
+  test('a closed queue does not run what rests', async () => {
+    const { started, work, end } = controlledWork();
+    const clock = manualClock();
+    const queue = new WorkQueue(work, { concurrency: 4, clock });
+    queue.start();
+    queue.add('a');
+    queue.add('a');
+    clock.advance(40);
+    await end('a');
+    await queue.close();
+    clock.advance(40);
+    assert.equal(started, ['a']);
+  });
+
   test('runs no more keys at once than allowed, in the order they came', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 2 });
+    const queue = new WorkQueue(work, { concurrency: 2, clock: manualClock() });
     queue.start();
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
     assert.equal(started, ['a', 'b']);
@@ -115,7 +152,7 @@ suite('workqueue', ({ test }) => {
 
   test('closes when what runs has ended, and takes nothing more', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 1 });
+    const queue = new WorkQueue(work, { concurrency: 1, clock: manualClock() });
     queue.start();
     queue.add('a');
     queue.add('b');

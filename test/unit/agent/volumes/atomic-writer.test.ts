@@ -31,7 +31,7 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
 
   test('writes files behind ..data with their mode', async () => {
     const directory = await scratch();
-    await writePayload(directory, payload({ a: '1', 'd/b': '2' }, 0o400));
+    writePayload(directory, payload({ a: '1', 'd/b': '2' }, 0o400));
     assert.is(await readFile(join(directory, 'a'), 'utf8'), '1');
     assert.is(await readFile(join(directory, 'd/b'), 'utf8'), '2');
     assert.is((await stat(join(directory, 'a'))).mode & 0o777, 0o400);
@@ -41,11 +41,11 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
 
   test('an update swaps the version, removes what is gone, and does nothing when nothing changed', async () => {
     const directory = await scratch();
-    await writePayload(directory, payload({ a: '1', b: '2' }));
+    writePayload(directory, payload({ a: '1', b: '2' }));
     const before = await readlink(join(directory, '..data'));
-    await writePayload(directory, payload({ a: '1', b: '2' }));
+    writePayload(directory, payload({ a: '1', b: '2' }));
     assert.is(await readlink(join(directory, '..data')), before);
-    await writePayload(directory, payload({ a: 'new', c: '3' }));
+    writePayload(directory, payload({ a: 'new', c: '3' }));
     assert.is(await readFile(join(directory, 'a'), 'utf8'), 'new');
     const names = (await readdir(directory)).filter((name) => !name.startsWith('..'));
     assert.equal(names.sort(), ['a', 'c']);
@@ -55,7 +55,7 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
 
   test('fsGroup owns the files and may read them', async () => {
     const directory = await scratch();
-    await writePayload(directory, payload({ a: '1' }, 0o600), { gid: process.getgid?.() ?? 0 });
+    writePayload(directory, payload({ a: '1' }, 0o600), { gid: process.getgid?.() ?? 0 });
     assert.is((await stat(join(directory, 'a'))).mode & 0o777, 0o640);
     await chown(directory, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
   });
