@@ -27,9 +27,10 @@ struct container {
     struct users *users;  /* what it needs in a user namespace, while it is launched; or NULL */
     json_object *warnings;
     struct cgroup cgroup;
-    char *memberships; /* /proc/self/cgroup of the first process, read by itself; or NULL */
-    bool has_shim;     /* this process stays as its shim */
-    int mounts_fd;     /* its mount namespace, held while it is deleted, or -1 */
+    char *memberships;  /* /proc/self/cgroup of the first process, read by itself; or NULL */
+    bool has_shim;      /* this process stays as its shim */
+    bool keeps_keyring; /* its processes stay in the caller's session keyring */
+    int mounts_fd;      /* its mount namespace, held while it is deleted, or -1 */
 };
 
 /* What the first process is given besides its config. */

@@ -5,10 +5,12 @@
 #include "filter.h"
 #include "io.h"
 #include "json.h"
+#include "keyring.h"
 #include "namespaces.h"
 #include "proc.h"
 #include "process.h"
 #include "rlimits.h"
+#include "state.h"
 #include "sync.h"
 #include "userns.h"
 
@@ -112,6 +114,7 @@ static _Noreturn void run(const struct container *c, const struct exec *exec, in
     struct filter filter = {0};
     prctl(PR_SET_NAME, "mini-exec", 0, 0, 0);
     if (filter_read(&e, c, exec->config, &filter) == 0 && join(&e, c, exec, pidfd) == 0 &&
+        (json_flag(exec->config, KEEPS_KEYRING, false) || keyring_join(&e, c->id) == 0) &&
         set_up(&e, exec, &filter, &sync, &program) == 0) {
         process_reset_signals();
         process_execute(&e, exec->process, &filter, program);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 int foreground_pid_file(struct error *e, const struct cli *cli, pid_t pid)
@@ -37,6 +38,18 @@ int foreground_console(struct error *e, const struct cli *cli, int master)
     return 0;
 }
 
+/* The size of our terminal is there before the program looks. */
+static void take_size(json_object *process)
+{
+    struct winsize size;
+    if (json_at(process, "consoleSize") != NULL || ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+        return;
+    json_object *wanted = json_object_new_object();
+    json_put_number(wanted, "height", size.ws_row);
+    json_put_number(wanted, "width", size.ws_col);
+    json_object_object_add(process, "consoleSize", wanted);
+}
+
 int foreground_check(struct error *e, const struct cli *cli, json_object *process)
 {
     bool has_terminal = json_flag(process, "terminal", false);
@@ -45,6 +58,8 @@ int foreground_check(struct error *e, const struct cli *cli, json_object *proces
         return err_set(e, 0, "process.terminal needs --console-socket");
     if (!has_terminal && cli->console_socket != NULL)
         return err_set(e, 0, "--console-socket needs process.terminal");
+    if (has_terminal && cli->console_socket == NULL)
+        take_size(process);
     return 0;
 }
 

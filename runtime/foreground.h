@@ -11,7 +11,8 @@
 
 /* Blocks all signals: foreground_wait passes them on. */
 int foreground_begin(struct error *e);
-/* A terminal needs somebody to hold it: --console-socket, or us in the foreground. */
+/* A terminal needs somebody to hold it: --console-socket, or us in the foreground, whose terminal's
+ * size it then begins with. */
 int foreground_check(struct error *e, const struct cli *cli, json_object *process);
 /* Gives the terminal's master to whoever listens at --console-socket, if that was given. */
 int foreground_console(struct error *e, const struct cli *cli, int master);

@@ -5,6 +5,7 @@
 #include "hooks.h"
 #include "io.h"
 #include "json.h"
+#include "keyring.h"
 #include "mounts.h"
 #include "namespaces.h"
 #include "proc.h"
@@ -136,6 +137,8 @@ static int set_up(struct error *e, struct init *init, char **program)
     if (is_outside && namespaces_join(e, config) < 0)
         return -1;
     if (set_up_root(e, init) < 0 || set_names(e, config) < 0 || set_sysctls(e, config) < 0)
+        return -1;
+    if (!init->container->keeps_keyring && keyring_join(e, init->container->id) < 0)
         return -1;
     if (json_flag(config, "process.terminal", false) ? set_up_terminal(e, init) < 0
                                                      : process_stdio(e, init->launch->stdio) < 0)

@@ -79,6 +79,8 @@ char *state_text(const struct container *c, pid_t pid)
     json_put_text(state, "bundle", c->bundle);
     json_put_text(state, "created", now);
     json_put_text(state, "cgroupPath", c->cgroup.path);
+    if (c->keeps_keyring)
+        json_object_object_add(state, KEEPS_KEYRING, json_object_new_boolean(true));
     json_object *annotations = json_at(c->config, "annotations");
     if (annotations != NULL)
         json_object_object_add(state, "annotations", json_object_get(annotations));

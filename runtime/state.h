@@ -18,6 +18,9 @@ bool process_is_ending(pid_t pid);
 /* A pidfd of this very process, or -1 when it has gone (also as a zombie). */
 int process_find(pid_t pid, long long birth);
 
+/* In state.json when the container's processes stay in the session keyring of who made it. */
+#define KEEPS_KEYRING "keepsKeyring"
+
 /* What later execs need of config.json's linux part. */
 json_object *state_linux(json_object *config);
 /* What state.json is to say of the container with this first process, in new memory. */

@@ -29,6 +29,7 @@ static int load(struct error *e, struct cli *cli, struct container *c)
         foreground_check(e, cli, json_at(c->config, "process")) < 0 ||
         container_make(e, c, cli->root, cli->args[0]) < 0)
         return -1;
+    c->keeps_keyring = cli->keeps_keyring;
     c->bundle = bundle;
     bundle = NULL;
     return 0;

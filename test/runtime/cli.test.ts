@@ -1,7 +1,7 @@
 /** Verbs and flags of the command line beyond the life of one container. */
 
-import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../harness/suite.ts';
@@ -49,6 +49,27 @@ suite('runtime verbs', ({ test, cleanup }) => {
     assert.match(ran.stdout, /\/dev\/pts\/0\r\n/);
     // What the terminal echoes, and what cat writes.
     assert.is(ran.stdout.split('line\r\n').length, 3, ran.stdout);
+  });
+
+  test('a container has a session keyring of its own unless told otherwise', async () => {
+    const b = await setUp();
+    const program = join(import.meta.dirname, 'session-keyring.c');
+    execFileSync('gcc', ['-static', '-o', join(b.bundle, 'rootfs/bin/keyring'), program]);
+    const keyringsOf = (...flags: readonly string[]) => {
+      b.config(['sh', '-c', 'keyring > /out; exec sleep 100']);
+      assert.is(b.create(...flags, 'a').status, 0);
+      assert.is(b.oci('start', 'a').status, 0);
+      const script = 'until [ -s /out ]; do sleep 0.1; done; cat /out; keyring';
+      const { stdout, stderr } = b.oci('exec', 'a', 'sh', '-c', script);
+      assert.is(stderr, '');
+      assert.is(b.oci('delete', '--force', 'a').status, 0);
+      rmSync(join(b.bundle, 'rootfs/out'));
+      return stdout.trim().split('\n');
+    };
+    const [first, other] = keyringsOf();
+    assert.match(first ?? '', / keyring;0;0;[0-9a-f]+;_ses\.a$/);
+    assert.is(other, first, 'an exec is in it, too');
+    for (const line of keyringsOf('--no-new-keyring')) assert.not.match(line, /_ses\.a$/);
   });
 
   test('executes with a terminal, and on the flags of users', async () => {
