@@ -61,6 +61,8 @@ int overlay_mount_layers(struct error *e, json_object *lower, const char *target
 int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns);
 /* Before a cgroup namespace is made, which has no names for what is above it. */
 int mounts_read_memberships(struct error *e, struct container *c);
+/* In `overlay` besides lower, upper and work: the SELinux label of all that is in it. */
+#define OVERLAY_LABEL "label"
 /* Mounts cgroups at target (O_PATH). */
 int mounts_cgroups(struct error *e, const struct container *c, int target,
                    const struct mount_options *options);

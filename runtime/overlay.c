@@ -39,6 +39,16 @@ static int add_layer(struct error *e, struct layers *layers, const char *key, co
     return 0;
 }
 
+/* All of the root has one label, as its layers are those of other containers, too. */
+static int add_label(struct error *e, struct layers *layers, const char *label)
+{
+    size_t used = strlen(layers->data);
+    if (*label == '\0')
+        return 0;
+    int more = snprintf(layers->data + used, DATA_SIZE - used, ",context=\"%s\"", label);
+    return more < 0 || (size_t)more >= DATA_SIZE - used ? err_set(e, 0, "too many layers") : 0;
+}
+
 static int open_layers(struct error *e, struct layers *layers, json_object *overlay,
                        json_object *lower)
 {
@@ -46,9 +56,10 @@ static int open_layers(struct error *e, struct layers *layers, json_object *over
     for (size_t i = 0; i < count; i++)
         if (add_layer(e, layers, i == 0 ? "lowerdir=" : ":", json_entry_text(lower, i)) < 0)
             return -1;
-    return add_layer(e, layers, ",upperdir=", json_text(overlay, "upper", "")) < 0
+    return add_layer(e, layers, ",upperdir=", json_text(overlay, "upper", "")) < 0 ||
+                   add_layer(e, layers, ",workdir=", json_text(overlay, "work", "")) < 0
                ? -1
-               : add_layer(e, layers, ",workdir=", json_text(overlay, "work", ""));
+               : add_label(e, layers, json_text(overlay, OVERLAY_LABEL, ""));
 }
 
 /* lower: instead of the overlay's own. */

@@ -7,6 +7,7 @@
 #include "io.h"
 #include "json.h"
 #include "making.h"
+#include "mounts.h"
 #include "serve.h"
 #include "state.h"
 #include "title.h"
@@ -41,6 +42,9 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
     c->config = json_object_get(json_at(request, "config"));
     c->runtime = json_object_get(json_at(request, "runtime"));
     c->overlay = json_object_get(json_at(request, "overlay"));
+    const char *label = json_text(c->config, "linux.mountLabel", "");
+    if (c->overlay != NULL && *label != '\0')
+        json_put_text(c->overlay, OVERLAY_LABEL, label);
     shim->is_stdin_once = json_flag(request, "isStdinOnce", false);
     return c->runtime != NULL ? 0 : container_check(e, c->config);
 }

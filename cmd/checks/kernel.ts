@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { type SecurityModules, securityModules } from '../../pkg/agent/pod/security-modules.ts';
 import type { Finding, Level } from './finding.ts';
 
 /** openat2 (5.6), with which images are unpacked, is the newest call that nothing can replace. */
@@ -77,7 +78,17 @@ export function kernelFindings(): Finding[] {
     versionFinding(release()),
     namespaceFinding(),
     ...FEATURES.map((feature) => featureFinding(feature, build)),
+    modulesFinding(securityModules()),
   ];
+}
+
+/** Few hosts have both, and most pods ask for neither: never a fault. */
+export function modulesFinding({ hasAppArmor, hasSeLinux }: SecurityModules): Finding {
+  const names = [...(hasAppArmor ? ['AppArmor'] : []), ...(hasSeLinux ? ['SELinux'] : [])];
+  const none =
+    'neither AppArmor nor SELinux: a pod that asks for a profile or a label does not run';
+  const text = names.length > 0 ? names.join(', ') : none;
+  return { level: 'ok', subject: 'security modules', text };
 }
 
 /** `text` as uname prints it: 6.1.0-18-amd64. */

@@ -94,6 +94,10 @@ export interface Security {
    * file. A privileged container may make all.
    */
   readonly seccomp?: 'default' | 'unconfined' | { readonly path: string };
+  /** A loaded AppArmor profile; absent = that of the engine. */
+  readonly appArmorProfile?: string;
+  /** SELinux labels of its processes, and of the file systems that are made for it. */
+  readonly seLinux?: { readonly process: string; readonly mount: string };
   /** Nothing below /proc and /sys is masked or read-only. */
   readonly isProcUnmasked?: boolean;
   /** The groups that the image's /etc/group gives the user are left out. */

@@ -64,6 +64,7 @@ export function toSpec(facts: SpecFacts): OciSpec {
       },
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
       ...(facts.seccomp === undefined ? {} : { seccomp: facts.seccomp }),
+      ...(security.seLinux === undefined ? {} : { mountLabel: security.seLinux.mount }),
       ...(security.isPrivileged || security.isProcUnmasked
         ? {}
         : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
@@ -116,6 +117,10 @@ function toProcess({ config, process }: SpecFacts): Readonly<Record<string, unkn
       ambient: [],
     },
     noNewPrivileges: security.mayGainPrivileges === false,
+    ...(security.appArmorProfile === undefined
+      ? {}
+      : { apparmorProfile: security.appArmorProfile }),
+    ...(security.seLinux === undefined ? {} : { selinuxLabel: security.seLinux.process }),
     ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
   };
 }

@@ -23,7 +23,7 @@ suite('runtime container', ({ test, cleanup }) => {
     assert.is(exit.isOomKilled, false);
     assert.ok(exit.startedAt < exit.finishedAt);
     const lines = f.log('a');
-    assert.equal([...lines].sort(), ['stderr F two', 'stdout F one', 'stdout F three']);
+    assert.equal([...lines].sort(), ['stderr F two', 'stdout F one', 'stdout P three']);
     const state = await f.runtime.state('a');
     assert.is(state?.status, 'stopped');
     assert.equal(state?.exit, exit);

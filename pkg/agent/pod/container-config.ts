@@ -10,6 +10,7 @@ import type { ContainerConfig, Device, Mount, Resources, Security } from '../../
 import type { Image } from '../../image/image-store.ts';
 import { expand } from './expand.ts';
 import { containerLabels, podText } from './labels.ts';
+import { labelsOf } from './security-modules.ts';
 import { ConfigError } from './start-error.ts';
 
 export interface ConfigFacts {
@@ -82,6 +83,7 @@ function securityOf(facts: ConfigFacts): Security {
     dropCapabilities: own.capabilities?.drop ?? [],
     isHostPid: pod.spec.hostPID === true,
     seccomp,
+    ...labelsOf(pod, container),
     isProcUnmasked: own.procMount === 'Unmasked',
     hasOwnGroupsOnly: all.supplementalGroupsPolicy === 'Strict',
     ...(pidOfContainer === undefined ? {} : { pidOfContainer }),

@@ -1,7 +1,8 @@
 /** Why the node refuses a pod for good, before it begins with it: the pod's phase is then Failed. Pure. */
 
-import type { AppArmorProfile, Pod } from '../../api/generated/types.ts';
+import type { Pod } from '../../api/generated/types.ts';
 import { allContainers } from './records.ts';
+import { appArmorProfileOf, type SecurityModules, securityModules } from './security-modules.ts';
 
 interface Refusal {
   readonly reason: string;
@@ -23,11 +24,14 @@ const SAFE_SYSCTLS = [
   'net.ipv4.tcp_syncookies',
   'net.ipv4.tcp_wmem',
 ];
-const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
 
 /** As the kubelet words it; undefined when the pod may run. */
-export function refusedFor(pod: Pod, unsafeSysctls: readonly string[]): Refusal | undefined {
-  return forbiddenSysctl(pod, unsafeSysctls) ?? appArmor(pod);
+export function refusedFor(
+  pod: Pod,
+  unsafeSysctls: readonly string[],
+  modules = securityModules(),
+): Refusal | undefined {
+  return forbiddenSysctl(pod, unsafeSysctls) ?? appArmor(pod, modules);
 }
 
 function forbiddenSysctl({ spec }: Pod, allowed: readonly string[]): Refusal | undefined {
@@ -53,17 +57,18 @@ function whyForbidden(
   return undefined;
 }
 
-function appArmor(pod: Pod): Refusal | undefined {
-  const asks = (profile: AppArmorProfile | undefined) =>
-    profile !== undefined && profile.type !== 'Unconfined';
-  const isAsked =
-    [pod.spec, ...allContainers(pod)].some(({ securityContext }) =>
-      asks(securityContext?.appArmorProfile),
-    ) ||
-    Object.entries(pod.metadata.annotations ?? {}).some(
-      ([key, value]) => key.startsWith(APPARMOR_ANNOTATION) && value !== 'unconfined',
-    );
-  if (!isAsked) return undefined;
-  const message = 'Cannot enforce AppArmor: AppArmor is not enabled on this node';
-  return { reason: 'AppArmor', message };
+function appArmor(pod: Pod, modules: SecurityModules): Refusal | undefined {
+  const profiles = allContainers(pod).map((container) => appArmorProfileOf(pod, container));
+  const asked = profiles.filter((profile) => profile && profile.type !== 'Unconfined');
+  const refuse = (why: string) => ({
+    reason: 'AppArmor',
+    message: `Cannot enforce AppArmor: ${why}`,
+  });
+  if (asked.length > 0 && !modules.hasAppArmor) {
+    return refuse('AppArmor is not enabled on this node');
+  }
+  if (asked.some((profile) => profile?.type === 'RuntimeDefault')) {
+    return refuse('this node has no default profile, load one and name it (type: Localhost)');
+  }
+  return undefined;
 }

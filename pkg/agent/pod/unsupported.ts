@@ -13,6 +13,7 @@ import type {
 } from '../../api/generated/types.ts';
 import { isHugePages } from './huge-pages.ts';
 import { allContainers } from './records.ts';
+import { securityModules } from './security-modules.ts';
 
 interface Row<T> {
   readonly field: string;
@@ -20,23 +21,24 @@ interface Row<T> {
   isUsed(part: T, spec: PodSpec): boolean;
 }
 
-const NO_SELINUX = 'this node sets no SELinux labels';
+const NO_SELINUX = 'SELinux is not enabled on it';
 const NO_WINDOWS = 'this is a Linux node';
 const NO_DRA = 'this node has no resource drivers';
 
 /** Fields that a pod's and a container's securityContext have in common. */
 const SECURITY: readonly Row<SecurityContext>[] = [
   {
-    field: 'seLinuxOptions',
-    why: NO_SELINUX,
-    isUsed: ({ seLinuxOptions = {} }) => Object.keys(seLinuxOptions).length > 0,
-  },
-  {
     field: 'windowsOptions',
     why: NO_WINDOWS,
     isUsed: ({ windowsOptions }) => windowsOptions !== undefined,
   },
 ];
+
+const SELINUX: Row<SecurityContext> = {
+  field: 'seLinuxOptions',
+  why: NO_SELINUX,
+  isUsed: ({ seLinuxOptions = {} }) => Object.keys(seLinuxOptions).length > 0,
+};
 
 const POD: readonly Row<PodSpec>[] = [
   {
@@ -87,19 +89,20 @@ const PROJECTIONS: readonly (keyof VolumeProjection)[] = [
 const MEDIA = ['', 'Memory'];
 
 /** One sentence for each thing that keeps the pod from running on this node; empty when it may run. */
-export function unsupportedIn(pod: Pod): readonly string[] {
+export function unsupportedIn(pod: Pod, modules = securityModules()): readonly string[] {
   const { spec } = pod;
+  const rows = modules.hasSeLinux ? SECURITY : [...SECURITY, SELINUX];
   const { securityContext = {} } = spec;
   return [
     ...found('spec', POD, { part: spec, spec }),
-    ...found('spec.securityContext', SECURITY, { part: securityContext, spec }),
+    ...found('spec.securityContext', rows, { part: securityContext, spec }),
     ...(spec.volumes ?? []).flatMap(volume),
     ...allContainers(pod).flatMap((container) => {
       const path = `container "${container.name}"`;
       const part = container.securityContext ?? {};
       return [
         ...found(path, CONTAINER, { part: container, spec }),
-        ...found(`${path} securityContext`, SECURITY, { part, spec }),
+        ...found(`${path} securityContext`, rows, { part, spec }),
       ];
     }),
   ];

@@ -8,7 +8,12 @@ import * as assert from 'uvu/assert';
 import { cgroupFindings } from '../../../cmd/checks/cgroups.ts';
 import { dataFindings, volumesFinding } from '../../../cmd/checks/files.ts';
 import { requireHost } from '../../../cmd/checks/host.ts';
-import { featureFinding, kernelFindings, versionFinding } from '../../../cmd/checks/kernel.ts';
+import {
+  featureFinding,
+  kernelFindings,
+  modulesFinding,
+  versionFinding,
+} from '../../../cmd/checks/kernel.ts';
 import {
   clockFinding,
   memoryFinding,
@@ -47,6 +52,14 @@ suite('checks of the host', ({ test, cleanup }) => {
     assert.is(versionFinding('5.6.0').level, 'ok');
     assert.is(versionFinding('5.4.0-100-generic').level, 'missing');
     assert.is(versionFinding('4.19.0').level, 'missing');
+  });
+
+  test('AppArmor and SELinux are named', () => {
+    const text = (hasAppArmor: boolean, hasSeLinux: boolean) =>
+      modulesFinding({ hasAppArmor, hasSeLinux }).text;
+    assert.is(text(true, true), 'AppArmor, SELinux');
+    assert.is(text(false, true), 'SELinux');
+    assert.match(text(false, false), /^neither .* does not run$/);
   });
 
   test('a kernel feature is loaded, a module, built in, absent or not known', () => {

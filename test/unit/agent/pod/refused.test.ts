@@ -21,6 +21,8 @@ function podOf(spec: Partial<PodSpec>, annotations: Readonly<Record<string, stri
 const sysctl = (name: string) => ({ securityContext: { sysctls: [{ name, value: '1' }] } });
 const ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/web';
 const NO_APPARMOR = 'Cannot enforce AppArmor: AppArmor is not enabled on this node';
+const NONE = { hasAppArmor: false, hasSeLinux: false };
+const BOTH = { hasAppArmor: true, hasSeLinux: true };
 
 suite('agent: what a node refuses', ({ test }) => {
   for (const [spec, reason, message] of [
@@ -42,20 +44,29 @@ suite('agent: what a node refuses', ({ test }) => {
     [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, 'AppArmor', NO_APPARMOR],
   ] as const)
     test(`refuses ${JSON.stringify(spec)}`, () => {
-      assert.equal(refusedFor(podOf(spec), []), { reason, message });
+      assert.equal(refusedFor(podOf(spec), [], NONE), { reason, message });
     });
 
   test('knows AppArmor annotations', () => {
     const refusal = { reason: 'AppArmor', message: NO_APPARMOR };
-    assert.equal(refusedFor(podOf({}, { [ANNOTATION]: 'runtime/default' }), []), refusal);
-    assert.is(refusedFor(podOf({}, { [ANNOTATION]: 'unconfined' }), []), undefined);
+    assert.equal(refusedFor(podOf({}, { [ANNOTATION]: 'runtime/default' }), [], NONE), refusal);
+    assert.is(refusedFor(podOf({}, { [ANNOTATION]: 'unconfined' }), [], NONE), undefined);
+  });
+
+  test('takes AppArmor profiles by name where the kernel has AppArmor', () => {
+    const named = { type: 'Localhost', localhostProfile: 'web' } as const;
+    const pod = podOf({ securityContext: { appArmorProfile: named } });
+    assert.is(refusedFor(pod, [], NONE)?.message, NO_APPARMOR);
+    assert.is(refusedFor(pod, [], BOTH), undefined);
+    const byDefault = podOf({}, { [ANNOTATION]: 'runtime/default' });
+    assert.match(refusedFor(byDefault, [], BOTH)?.message ?? '', /has no default profile/);
   });
 
   test('takes what is safe', () => {
     for (const spec of [sysctl('net.ipv4.tcp_syncookies'), sysctl('kernel/shm_rmid_forced'), {}])
-      assert.is(refusedFor(podOf(spec), []), undefined);
+      assert.is(refusedFor(podOf(spec), [], NONE), undefined);
     const securityContext = { appArmorProfile: { type: 'Unconfined' } } as const;
-    assert.is(refusedFor(podOf({ securityContext }), []), undefined);
+    assert.is(refusedFor(podOf({ securityContext }), [], NONE), undefined);
   });
 
   test('takes unsafe sysctls that the node was told to allow, and no others', () => {
