@@ -10,7 +10,7 @@ export interface SecurityModules {
   readonly hasSeLinux: boolean;
 }
 
-export const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
+const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
 const LOCALHOST = 'localhost/';
 /** What an SELinux policy for containers calls a container's processes and files; level: all containers. */
 const SELINUX_DEFAULT = {
