@@ -1,15 +1,19 @@
 /**
  * Bytes of objects, made once: a stored object goes to every reader and watcher as the bytes that the store holds;
- * a line of a watch is made once for all its watchers. Weak: what nobody holds any more costs nothing.
+ * a line of a watch is made once for all its watchers, and kept while they write it.
  */
 
 import type { ApiObject, WatchEvent } from '../api/meta.ts';
 
 type Lines = Partial<Record<WatchEvent['type'], Buffer>>;
 
+/** Objects whose lines are kept: those of the latest events, which watchers that keep up write at about the same time. */
+const LINES_MAX = 256;
+
 export class Encodings {
   readonly #bytes = new WeakMap<object, Buffer>();
-  readonly #lines = new WeakMap<object, Lines>();
+  /** Oldest first. */
+  readonly #lines = new Map<object, Lines>();
 
   /** States that `bytes` is the JSON of `object`. */
   remember(object: ApiObject, bytes: Buffer): void {
@@ -40,6 +44,7 @@ export class Encodings {
     if (!lines) {
       lines = {};
       this.#lines.set(event.object, lines);
+      if (this.#lines.size > LINES_MAX) this.#forgetOldest();
     }
     const known = lines[event.type];
     if (known) return known;
@@ -50,6 +55,11 @@ export class Encodings {
     ]);
     lines[event.type] = line;
     return line;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#lines.keys();
+    if (oldest) this.#lines.delete(oldest);
   }
 }
 

@@ -62,14 +62,17 @@ export class Storage {
     }
   }
 
-  /** The decoded value as an object of this resource; the same object for the same value. */
+  /**
+   * The decoded value as an object of this resource; the same object for the same value. Only volatile ones are decoded
+   * each time: they are many, and seldom read.
+   */
   objectOf(resource: Resource, stored: KeyValue): ApiObject {
     const objects = this.#objectsOf(resource);
     const known = objects.get(stored);
     if (known) return known;
     const decoded = decodeStored(stored.value);
     const object = resource.storage?.fromStorage(decoded) ?? decoded;
-    objects.set(stored, object);
+    if (!resource.isVolatile) objects.set(stored, object);
     if (!resource.storage) this.encodings.remember(object, stored.value);
     return object;
   }

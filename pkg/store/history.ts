@@ -28,7 +28,9 @@ export class History {
     return this.#floor;
   }
 
-  push(event: StoreEvent): void {
+  /** Keeps copies: what others hang on a value while it is current is not held by its history. */
+  push({ type, current, previous }: StoreEvent): void {
+    const event = { type, current: { ...current }, previous: previous && { ...previous } };
     this.#events.push(event);
     this.#bytes += event.current.value.length;
     while (
