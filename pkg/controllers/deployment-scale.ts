@@ -53,12 +53,20 @@ function wanted(sets: readonly ReplicaSet[]): number {
   return sets.reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0);
 }
 
+/** The sum of what ReplicaSets ask for, or still have: one that shrinks may not have come to its pods yet. */
+function held(sets: readonly ReplicaSet[]): number {
+  return sets.reduce(
+    (sum, { spec, status }) => sum + Math.max(spec.replicas ?? 1, status?.replicas ?? 0),
+    0,
+  );
+}
+
 /** The sum of available pods. */
 export function available(sets: readonly ReplicaSet[]): number {
   return sets.reduce((sum, { status }) => sum + (status?.availableReplicas ?? 0), 0);
 }
 
-/** How many pods the new ReplicaSet may ask for now, given those that the old ones still ask for. */
+/** How many pods the new ReplicaSet may ask for now, given those that the old ones still ask for or have. */
 export function newReplicas(
   deployment: Deployment,
   current: number,
@@ -66,7 +74,7 @@ export function newReplicas(
 ): number {
   const total = deployment.spec.replicas ?? 1;
   if (!isRolling(deployment.spec.strategy?.type) || current > total) return total;
-  const room = total + limitsOf(deployment).maxSurge - wanted(old) - current;
+  const room = total + limitsOf(deployment).maxSurge - held(old) - current;
   return room <= 0 ? current : current + Math.min(room, total - current);
 }
 

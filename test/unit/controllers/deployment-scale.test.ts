@@ -99,6 +99,12 @@ suite('deployment-scale', ({ test }) => {
     });
   }
 
+  test('the new ReplicaSet waits for pods that an old one has not given up yet', () => {
+    const shrinking = { ...set(3), status: { replicas: 4, availableReplicas: 4 } };
+    assert.is(newReplicas(deployment(4, 1, 1), 1, [shrinking]), 1);
+    assert.is(newReplicas(deployment(4, 1, 1), 1, [set(3)]), 2);
+  });
+
   test('old ReplicaSets give up only what availability allows', () => {
     assert.equal(counts(oldTargets(deployment(10, 3, 2), set(3, 0), [set(10)])), [8]);
     assert.equal(counts(oldTargets(deployment(10, 3, 2), set(3, 3), [set(10)])), [5]);
