@@ -84,6 +84,17 @@ const SAME = [
   'config current-context',
 ].map((line) => line.split(' ').map((word) => word.replace('\t', ' ')));
 
+/** Ages and columns differ between two calls. */
+function bare({ stdout }: Output): string {
+  return stdout.replace(/\d+[smh]\S*/g, 'AGE').replace(/ +/g, ' ');
+}
+
+/** What of the output of some verbs is to be the same. kubectl reads the logs of several pods in random order. */
+const COMPARED: Readonly<Record<string, (output: Output) => string>> = {
+  describe: bare,
+  logs: ({ stdout }) => stdout.split('\n').sort().join('\n'),
+};
+
 suite('mini kubectl', ({ test, cleanup }) => {
   test(
     'does the everyday work as kubectl does it',
@@ -115,10 +126,8 @@ suite('mini kubectl', ({ test, cleanup }) => {
         return told === 'started\nstarted\n';
       });
 
-      const bare = ({ stdout }: Output) =>
-        stdout.replace(/\d+[smh]\S*/g, 'AGE').replace(/ +/g, ' ');
       for (const args of SAME) {
-        const text = args[0] === 'describe' ? bare : ({ stdout }: Output) => stdout;
+        const text = COMPARED[args[0] ?? ''] ?? (({ stdout }: Output) => stdout);
         const [theirs, ours] = [await cluster.try(args), await mini(args)];
         assert.is(ours.code, theirs.code, `${args.join(' ')}\n${ours.stderr}${theirs.stderr}`);
         assert.is(text(ours), text(theirs), args.join(' '));
