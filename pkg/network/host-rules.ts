@@ -101,9 +101,10 @@ export class HostRules {
     clock.after(this.#backoff.next(), () => {
       this.#isRestoring = false;
       this.#restoredMs = clock.monotonic();
-      log.warn('Others removed rules of the nftables table; wrote it again', { bridge });
-      // What fails is logged, and tried again with the next change.
-      void this.apply().catch(() => undefined);
+      void this.apply().then(
+        () => log.warn('Others removed rules of the nftables table; wrote it again', { bridge }),
+        () => undefined, // Logged and told by `problem`; the next change writes it.
+      );
     });
   }
 

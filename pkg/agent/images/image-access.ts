@@ -10,6 +10,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Credentials, ImageStore } from '../../image/image-store.ts';
 import type { Logger } from '../../log/log.ts';
+import { failedWith } from '../volumes/errno.ts';
 
 /** Logins that are remembered of one image; the oldest make room, and their pods pull again. */
 const LOGINS_MAX = 100;
@@ -86,7 +87,7 @@ async function read(path: string): Promise<Grants> {
   try {
     return decode(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+    if (failedWith(error, 'ENOENT')) return {};
     throw error;
   }
 }

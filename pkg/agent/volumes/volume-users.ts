@@ -5,6 +5,9 @@
 
 import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { failedWith } from './errno.ts';
+
+const NO_DIRECTORY = ['ENOENT', 'ENOTDIR'];
 
 export class VolumeUsers {
   readonly #directory: string;
@@ -14,7 +17,7 @@ export class VolumeUsers {
   }
 
   async of(volume: string): Promise<readonly string[]> {
-    return readdir(join(this.#directory, volume)).catch(() => []);
+    return namesIn(join(this.#directory, volume));
   }
 
   async add(volume: string, uid: string): Promise<void> {
@@ -24,7 +27,7 @@ export class VolumeUsers {
 
   async remove(volume: string, uid: string): Promise<void> {
     await rm(join(this.#directory, volume, uid), { force: true });
-    await rmdir(join(this.#directory, volume)).catch(() => undefined); // Others use it.
+    await rmdir(join(this.#directory, volume)).catch(() => undefined); // Others use it, or nobody did.
   }
 
   /** Names of the volumes that a pod uses. */
@@ -39,7 +42,17 @@ export class VolumeUsers {
   }
 
   async #all(): Promise<readonly (readonly [volume: string, users: readonly string[]])[]> {
-    const volumes = await readdir(this.#directory).catch(() => []);
+    const volumes = await namesIn(this.#directory);
     return Promise.all(volumes.map(async (volume) => [volume, await this.of(volume)] as const));
+  }
+}
+
+/** None when there is no such directory. Another failure must not look as if nobody used a volume. */
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (!NO_DIRECTORY.some((code) => failedWith(error, code))) throw error;
+    return [];
   }
 }
