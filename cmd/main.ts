@@ -73,10 +73,16 @@ function report(error: unknown): number {
     process.stderr.write('(run with --help for usage)\n');
     return EXIT_USAGE;
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const mend = error instanceof UserError ? undefined : MENDS[code];
+  const mend = error instanceof UserError ? undefined : MENDS[codeOf(error)];
   if (mend) process.stderr.write(`(${mend})\n`);
   return EXIT_ERROR;
+}
+
+/** The system's code for what went wrong, which may stand in a cause. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const code = 'code' in error ? String(error.code) : '';
+  return code in MENDS ? code : codeOf(error.cause);
 }
 
 void main(argumentsOf(process.argv0, process.argv.slice(2)));

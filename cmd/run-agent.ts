@@ -222,6 +222,7 @@ async function openHost({
     events,
     async close() {
       await events.close();
+      network.close();
       await imageApi.close();
       await engine.close();
       await images.close();

@@ -64,6 +64,7 @@ static int create(struct error *e, struct container *c, struct launch *launch, b
                                 .words = words,
                                 .log = CREATE_LOG,
                                 .stdio = launch->stdio,
+                                .client = launch->client,
                                 .prepare = foreign_mount};
     cleanup_close int listener = -1;
     if (has_terminal) {

@@ -16,8 +16,11 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* The longest a runtime may take for one call; the kubelet waits as long. */
-#define CALL_WAIT_MS 120000
+/* The longest a runtime may take to create a container: the kubelet waits as long. Sync with
+ * FOREIGN_MAX_MS in daemon.ts. */
+#define CREATE_WAIT_MS 120000
+/* And for any other call: less than others wait for what is being made, see making.h. */
+#define CALL_WAIT_MS 25000
 #define LOG_SIZE_MAX ((size_t)1 << 20)
 /* As the shell counts. */
 #define NOT_FOUND 127
@@ -149,22 +152,40 @@ int foreign_outcome(struct error *e, const struct foreign_call *call, int status
     return -1;
 }
 
+/* 0 when it has ended, or why it is waited for no longer. */
+static int await_end(int process, const struct foreign_call *call)
+{
+    enum { ENDED, CLIENT, WAITED };
+    struct pollfd polls[WAITED] = {
+        [ENDED] = {.fd = process, .events = POLLIN},
+        [CLIENT] = {.fd = call->client == NULL ? -1 : *call->client, .events = POLLRDHUP}};
+    int count;
+    do
+        count = poll(polls, WAITED, call->client == NULL ? CALL_WAIT_MS : CREATE_WAIT_MS);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        return errno;
+    if (polls[ENDED].revents != 0)
+        return 0;
+    return count == 0 ? ETIMEDOUT : ECANCELED;
+}
+
 static int await(struct error *e, pid_t pid, const struct foreign_call *call, int *status)
 {
-    struct pollfd ended = {.fd = pidfd_open(pid, 0), .events = POLLIN};
-    cleanup_close int process = ended.fd;
-    int count = -1;
-    while (process >= 0 && (count = poll(&ended, 1, CALL_WAIT_MS)) < 0 && errno == EINTR)
-        continue;
-    if (count <= 0)
+    cleanup_close int process = pidfd_open(pid, 0);
+    int code = process < 0 ? errno : await_end(process, call);
+    if (code != 0)
         kill(pid, SIGKILL);
     while (waitpid(pid, status, 0) < 0)
         if (errno != EINTR)
             return err_set(e, errno, "wait for the runtime");
-    if (count > 0)
+    if (code == 0)
         return 0;
     unlinkat(call->container->dir_fd, call->log, 0);
-    return err_set(e, ETIMEDOUT, "OCI runtime %s", call->words[0]);
+    if (code == ECANCELED)
+        return err_set(e, code, "OCI runtime %s: nobody waits for it", call->words[0]);
+    int limit_s = (call->client == NULL ? CALL_WAIT_MS : CREATE_WAIT_MS) / 1000;
+    return err_set(e, code, "OCI runtime %s did not end within %d s", call->words[0], limit_s);
 }
 
 int foreign_run(struct error *e, const struct foreign_call *call)

@@ -25,6 +25,8 @@ struct foreign_call {
     const char *const *words; /* the verb and what follows, NULL-terminated */
     const char *log;          /* name of its log in the state directory */
     const int *stdio;         /* three fds, -1 = /dev/null; NULL = /dev/null for all */
+    /* Of a creation: it may take its time, but is killed when this connection's client goes. */
+    const int *client;
     /* In the new process, before it executes; NULL = nothing. */
     int (*prepare)(struct error *e, const struct container *c);
 };

@@ -27,10 +27,10 @@
 #define FIXED_POLLS 3
 /* How long a client may take to read an error and go. */
 #define DRAIN_MAX_S 10
-
 /* How long the daemon before may take to end. */
 #define PREDECESSOR_MAX_S 5
-
+/* How long the next connection waits when none could be taken for want of descriptors or memory. */
+#define ACCEPT_REST_MS 100
 /* How long a client may take to send its request. */
 #define REQUEST_MAX_S 30
 
@@ -118,8 +118,7 @@ static int run_job(struct error *e, struct job *job)
     return row->run(e, job);
 }
 
-/* The job keeps nothing of the daemon but the connection and its slot, so that it can outlive it.
- */
+/* The job keeps nothing of the daemon but connection and slot, so that it can outlive it. */
 static int detach(struct error *e, int connection, int slot)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -148,8 +147,7 @@ void job_release(struct job *job)
     job->slot = -1;
 }
 
-/* Closing with bytes unread would cut the answer off: takes them until the client has read it and
- * gone. */
+/* Closing with bytes unread would cut the answer off: takes them until the client has gone. */
 static void drain(int connection)
 {
     char bytes[4096];
@@ -183,28 +181,31 @@ static _Noreturn void job_main(const struct server *server, int connection, int 
     _exit(result < 0);
 }
 
-static void accept_job(struct server *server)
+static int refuse(int connection, const char *what)
+{
+    struct error e;
+    err_set(&e, errno, "%s", what);
+    reply_error(connection, &e);
+    return 0;
+}
+
+/* -1: none could be taken, and the one that waits goes on waiting. */
+static int accept_job(struct server *server)
 {
     cleanup_close int connection = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
     int pair[2];
     if (connection < 0)
-        return;
-    struct error e;
-    if (pipe2(pair, O_CLOEXEC) < 0) {
-        err_set(&e, errno, "pipe");
-        reply_error(connection, &e);
-        return;
-    }
+        return -1;
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return refuse(connection, "pipe");
     cleanup_close int ours = pair[0], slot = pair[1];
     pid_t pid = fork();
     if (pid == 0)
         job_main(server, connection, slot);
-    if (pid < 0) {
-        err_set(&e, errno, "fork");
-        reply_error(connection, &e);
-        return;
-    }
+    if (pid < 0)
+        return refuse(connection, "fork");
     server->slots[server->slot_count++] = steal_fd(&ours);
+    return 0;
 }
 
 /* Jobs need no more than to be taken away, but a shim that was killed leaves a container behind. */
@@ -276,15 +277,14 @@ int serve(struct error *e, const char *run_dir, bool follows_stdin)
     server.watch = watch_start(run_dir);
     if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
         return err_set(e, errno, "tell the client");
-    for (;;) {
-        bool is_full = server.slot_count == JOBS_MAX;
+    for (bool rests = false;;) {
         struct pollfd polls[FIXED_POLLS + JOBS_MAX] = {
             {.fd = server.signals, .events = POLLIN},
-            {.fd = is_full ? -1 : server.listener, .events = POLLIN},
+            {.fd = rests || server.slot_count == JOBS_MAX ? -1 : server.listener, .events = POLLIN},
             {.fd = follows_stdin ? 0 : -1, .events = POLLIN}};
         for (unsigned int i = 0; i < server.slot_count; i++)
             polls[FIXED_POLLS + i].fd = server.slots[i];
-        if (poll(polls, FIXED_POLLS + server.slot_count, -1) < 0) {
+        if (poll(polls, FIXED_POLLS + server.slot_count, rests ? ACCEPT_REST_MS : -1) < 0) {
             if (errno == EINTR)
                 continue;
             return err_set(e, errno, "poll");
@@ -295,7 +295,6 @@ int serve(struct error *e, const char *run_dir, bool follows_stdin)
         if (polls[0].revents != 0)
             reap(&server);
         free_slots(&server, polls + FIXED_POLLS);
-        if (polls[1].revents != 0)
-            accept_job(&server);
+        rests = polls[1].revents != 0 && accept_job(&server) < 0;
     }
 }

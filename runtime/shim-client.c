@@ -24,6 +24,7 @@ static void refuse(int fd)
 void client_accept(struct shim *shim)
 {
     int fd = accept4(shim->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    shim->rests = fd < 0;
     if (fd < 0)
         return;
     if (shim->client_count >= CLIENTS_MAX) {

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define FIXED_POLLS 2
+/* How long the next client waits when none could be taken for want of descriptors or memory. */
+#define ACCEPT_REST_MS 100
 
 static struct pollfd *add_poll(struct pollfd *next, int fd, short events)
 {
@@ -170,7 +172,7 @@ static struct pollfd *make_polls(struct shim *shim, size_t *count)
         abort();
     struct pollfd *next = polls;
     add_poll(next++, shim->signals, POLLIN);
-    add_poll(next++, shim->listener, POLLIN);
+    add_poll(next++, shim->rests ? -1 : shim->listener, POLLIN);
     for (struct program *p = shim->programs; p != NULL; p = p->next)
         next = poll_program(shim, p, next);
     next = poll_clients(shim, next);
@@ -204,11 +206,12 @@ void shim_loop(struct shim *shim)
     while (!shim->is_done) {
         size_t count;
         cleanup_free struct pollfd *polls = make_polls(shim, &count);
-        if (poll(polls, count, -1) < 0) {
+        if (poll(polls, count, shim->rests ? ACCEPT_REST_MS : -1) < 0) {
             if (errno == EINTR)
                 continue;
             abort();
         }
+        shim->rests = false;
         /* Ends first: what a program wrote before its end is then drained in this round. */
         if (is_ready(&polls[0]))
             serve_signals(shim);

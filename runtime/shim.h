@@ -115,6 +115,7 @@ struct shim {
     struct client *clients;
     unsigned int client_count;
     bool is_done;
+    bool rests;                      /* no client could be taken just now */
     unsigned int foreign_count;      /* execs that another runtime is about to make */
     struct stray strays[STRAYS_MAX]; /* the last ones while there are such */
     unsigned int stray_count;

@@ -69,13 +69,18 @@ function text(value: unknown): string {
   return /^[\w./:@+-]*$/.test(plain) ? plain : JSON.stringify(plain);
 }
 
-/** An error's message with those of its causes: `a: b: c`. */
+/** An error's message with those of its causes: `a: b: c`. Errors that carry the text of a cause do not say it twice. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.cause === undefined) return error.message;
-  const cause = describe(error.cause);
-  // Errors that carry the text of their cause do not say it twice.
-  return error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+  let text = error.message;
+  const seen = new Set<unknown>([error]);
+  for (let cause = error.cause; cause !== undefined && !seen.has(cause); ) {
+    seen.add(cause);
+    const own = cause instanceof Error ? cause.message : String(cause);
+    if (!text.includes(own)) text = `${text}: ${own}`;
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return text;
 }
 
 function toStderr(line: string): void {

@@ -3,7 +3,7 @@
  * write. A host that cannot have it has pods without ports on the host, and says so.
  */
 
-import type { Logger } from '../log/log.ts';
+import { describe, type Logger } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Backoff } from '../wait/backoff.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
@@ -14,6 +14,8 @@ export interface HostRulesOptions {
   readonly bridge: string;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** The table could not be written, or could again: `problem` and `isWritten` have changed. */
+  onChange?(): void;
   /** Undefined until the node's addresses are known. */
   cidrs(): { readonly podCidr: string; readonly clusterCidr: string } | undefined;
 }
@@ -21,6 +23,8 @@ export interface HostRulesOptions {
 /** How soon a table that others removed is written again, should they go on. */
 const RESTORE = { firstMs: 100, maxMs: 5_000 };
 const CALM_MS = 60_000;
+/** How soon a write that failed is tried again, unless a change comes first. */
+const RETRY = { firstMs: 1_000, maxMs: 300_000 };
 
 interface Published {
   readonly address: string;
@@ -37,6 +41,9 @@ export class HostRules {
   readonly #backoff = new Backoff(RESTORE);
   #restoredMs = Number.NEGATIVE_INFINITY;
   #isRestoring = false;
+  readonly #retryBackoff = new Backoff(RETRY);
+  #isRetrying = false;
+  readonly #timers = new Set<() => void>();
 
   constructor(options: HostRulesOptions) {
     this.#options = options;
@@ -98,14 +105,20 @@ export class HostRules {
     if (!this.#isWritten || this.#isRestoring) return;
     this.#isRestoring = true;
     if (clock.monotonic() - this.#restoredMs > CALM_MS) this.#backoff.reset();
-    clock.after(this.#backoff.next(), () => {
+    this.#after(this.#backoff.next(), () => {
       this.#isRestoring = false;
       this.#restoredMs = clock.monotonic();
       void this.apply().then(
         () => log.warn('Others removed rules of the nftables table; wrote it again', { bridge }),
-        () => undefined, // Logged and told by `problem`; the next change writes it.
+        () => undefined, // Logged, told by `problem`, and tried again.
       );
     });
+  }
+
+  /** Nothing is tried again from now on; the table stays. */
+  close(): void {
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
   }
 
   /** Datagrams of a known flow go where the first one went, or to nobody, whatever the table says since. */
@@ -139,14 +152,46 @@ export class HostRules {
     );
     try {
       await runtime.nft(ruleset({ bridge, ...cidrs, ports }));
-      this.#problem = undefined;
-      this.#isWritten = true;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#isWritten = false;
-      this.#problem = `pods have no ports on the host and do not reach other networks: ${why}`;
-      log.warn('Could not write the nftables table', { bridge, error });
+      this.#failed(error);
       throw error;
     }
+    this.#isWritten = true;
+    this.#retryBackoff.reset();
+    if (this.#problem === undefined) return;
+    this.#problem = undefined;
+    log.info('Wrote the nftables table after all', { bridge });
+    this.#options.onChange?.();
+  }
+
+  #failed(error: unknown): void {
+    const { bridge, log } = this.#options;
+    const problem = `pods have no ports on the host and do not reach other networks: ${describe(error)}`;
+    this.#isWritten = false;
+    if (problem !== this.#problem) {
+      this.#problem = problem;
+      log.warn('Could not write the nftables table; it is tried again', { bridge, error });
+      this.#options.onChange?.();
+    }
+    this.#retryLater();
+  }
+
+  /** What the host lacked (memory, descriptors, a module) it may have later. */
+  #retryLater(): void {
+    if (this.#isRetrying) return;
+    this.#isRetrying = true;
+    this.#after(this.#retryBackoff.next(), () => {
+      this.#isRetrying = false;
+      if (!this.#isWritten) this.apply().catch(() => undefined); // #failed has told it.
+    });
+  }
+
+  #after(delayMs: number, task: () => void): void {
+    const { clock = systemClock } = this.#options;
+    const cancel = clock.after(delayMs, () => {
+      this.#timers.delete(cancel);
+      task();
+    });
+    this.#timers.add(cancel);
   }
 }

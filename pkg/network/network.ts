@@ -31,6 +31,8 @@ export interface Network {
   readonly gateway: string | undefined;
   /** Why pods have no ports on the host and no way to other networks; undefined when they have. */
   readonly problem: string | undefined;
+  /** Calls back when `problem` has changed. */
+  onProblem(listener: () => void): void;
   /** Addresses that pods reach with their own: the cluster's. Unless told, the node's own pod CIDR. */
   setClusterCidr(cidr: string): void;
   /** Sets the CIDR, makes the bridge, writes the nftables table. Rejects while sandboxes have addresses of another CIDR. */
@@ -53,6 +55,8 @@ export interface Network {
   restoreRules(): void;
   /** Makes the bridge again, if somebody removed it. */
   repair(): Promise<void>;
+  /** Ends what is still to be tried again; what was made stays. */
+  close(): void;
 }
 
 const DEFAULT_BRIDGE = 'mini0';
@@ -108,6 +112,7 @@ class BridgeNetwork implements Network {
   #clusterCidr: string | undefined;
   #ready: Promise<void> | undefined;
   #isLocalhostRouted = false;
+  readonly #listeners = new Set<() => void>();
 
   constructor(
     options: NetworkOptions & { readonly bridge: string },
@@ -117,7 +122,13 @@ class BridgeNetwork implements Network {
     this.#options = options;
     this.#file = new StateFile(file.path, { isDurable: false });
     const { runtime, log } = options;
-    this.#rules = new HostRules({ runtime, log, bridge: this.bridge, cidrs: () => this.#cidrs });
+    this.#rules = new HostRules({
+      runtime,
+      log,
+      bridge: this.bridge,
+      cidrs: () => this.#cidrs,
+      onChange: () => this.#onRules(),
+    });
     if (file.state !== undefined) this.#pool = new AddressPool(file.state.cidr, file.state);
   }
 
@@ -131,6 +142,19 @@ class BridgeNetwork implements Network {
 
   get problem(): string | undefined {
     return this.#rules.problem;
+  }
+
+  onProblem(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Ports that wait for the table are led to once it is written. */
+  #onRules(): void {
+    const { bridge, log } = this.#options;
+    this.#routeLocalhost().catch((error: unknown) =>
+      log.warn('Could not lead ports of 127.0.0.1 to pods', { bridge, error }),
+    );
+    for (const listener of this.#listeners) listener();
   }
 
   get #cidrs() {
@@ -228,6 +252,10 @@ class BridgeNetwork implements Network {
     this.#ready = undefined;
     await this.#ensureBridge();
     await this.#rules.apply().catch(() => undefined);
+  }
+
+  close(): void {
+    this.#rules.close();
   }
 
   /** Only once the table keeps pods from the host's 127.0.0.1. */

@@ -34,6 +34,8 @@ const UNANSWERED = ['ECONNRESET', 'EPIPE'];
 const ATTEMPTS_MAX = 5;
 /** Verbs that may not simply be sent again: the first may have been carried out in part. Sync with makes.ts. */
 const ONCE = ['create', 'run', 'start', 'sandbox-create'];
+/** The same of one that another OCI runtime makes: it may take 120 s to create and 25 s to start. Sync with runtime/foreign.c. */
+const FOREIGN_MAX_MS = 180_000;
 /** Removing a large tree from a slow disk takes its time. */
 const SLOW_VERBS: Readonly<Record<string, number>> = { 'remove-tree': 1_800_000 };
 
@@ -108,7 +110,7 @@ export class Daemon {
   async #askOnce(request: Request, signal?: AbortSignal): Promise<Opened> {
     const socket = await this.begin(request, signal);
     try {
-      return await this.answer(socket, request.verb, signal, SLOW_VERBS[request.verb]);
+      return await this.answer(socket, request.verb, signal, patienceFor(request));
     } catch (error) {
       socket.destroy();
       signal?.throwIfAborted();
@@ -258,6 +260,11 @@ export class Daemon {
     });
     log.debug('Started runtime daemon', { pid: child.pid });
   }
+}
+
+/** Milliseconds. */
+function patienceFor({ verb, runtime }: Request): number | undefined {
+  return runtime === undefined ? SLOW_VERBS[verb] : FOREIGN_MAX_MS;
 }
 
 /** Whether nobody has answered, and nobody ever will. */

@@ -163,6 +163,7 @@ async function openAll(
     images,
     network,
     async end() {
+      network.close();
       await engine.close();
       await images.close();
       await runtime.close();

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -169,12 +170,10 @@ suite('foreign runtimes', ({ test, cleanup }) => {
       assert.is((await f.runtime.state('b'))?.status, 'running');
       const { pid = 0 } = (await f.runtime.state('a')) ?? {};
       process.kill(processOf('mini-shim', `shim a --run-dir ${f.runDir}`), 'SIGKILL');
-      while (existsSync(`/proc/${pid}`)) {
-        await f.runtime.list();
-        await sleep(POLL_MS);
-      }
+      // Nobody asks: the new daemon's watch hears of it by itself.
       const exit = await f.exit('a');
       assert.equal([exit.exitCode, exit.isLost], [137, true]);
+      while (existsSync(`/proc/${pid}`)) await sleep(POLL_MS);
       await f.runtime.delete('a', { isForced: true });
       assert.equal(readdirSync(rootOf(f, name)), ['b']);
       await f.runtime.delete('b', { isForced: true });
@@ -235,9 +234,22 @@ suite('foreign runtimes', ({ test, cleanup }) => {
     const lines = ['#!/bin/sh', `[ -e ${begun} ] && exit 1`, `echo "$$ $@" > ${begun}.new`];
     const rest = [`mv ${begun}.new ${begun}`, 'exec sleep 1000', ''];
     writeFileSync(path, [...lines, ...rest].join('\n'), { mode: 0o755 });
+    const stuck = async () => {
+      while (!existsSync(begun)) await sleep(POLL_MS);
+      return readFileSync(begun, 'utf8').trim().split(' ');
+    };
+    // Who asked gives up: the runtime ends at once, and whoever wants the container gone need not wait for it.
+    const gaveUp = new AbortController();
+    const first = rejects(f.runtime.run({ ...f.spec('z', ['true']), runtime }, gaveUp.signal));
+    const [unwanted = ''] = await stuck();
+    gaveUp.abort(new Error('enough'));
+    assert.is(String(await first), 'Error: enough');
+    await f.runtime.delete('z', { isForced: true });
+    assert.not.ok(existsSync(`/proc/${unwanted}`));
+    assert.equal(readdirSync(join(f.runDir, 'containers')), []);
+    rmSync(begun);
     const run = rejects(f.runtime.run({ ...f.spec('a', ['true']), runtime }));
-    while (!existsSync(begun)) await sleep(POLL_MS);
-    const [pid = '', ...words] = readFileSync(begun, 'utf8').trim().split(' ');
+    const [pid = '', ...words] = await stuck();
     assert.equal(words.slice(0, 4), ['--given', '--root', root, '--log']);
     process.kill(processOf('mini-shim', `shim a --run-dir ${f.runDir}`), 'SIGKILL');
     assert.match(String(await run), /unanswered|OCI runtime create failed: exit status 1/);

@@ -1,32 +1,78 @@
 /** Sandboxes and the host's interfaces and routes, inside a network namespace of the test's own. */
 
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
 import * as assert from 'uvu/assert';
 import type { SandboxSpec } from '../../pkg/runtime/runtime.ts';
+import { sleep } from '../../pkg/wait/clock.ts';
 import { rejects, suite } from '../harness/suite.ts';
 import { createFixture, type Fixture, helperPath, textOf } from './fixture.ts';
 
+const MIB = 1 << 20;
+const MEMORY_GROUPS = '/sys/fs/cgroup/memory';
+/** Listens on 6001 and 6002, prints what comes where; sends each line `<port> <text>` of its input from port 7000. */
+const DATAGRAMS = `
+const { createSocket } = require('node:dgram');
+const open = (port) => new Promise((done) => {
+  const socket = createSocket('udp4');
+  socket.on('message', (text) => console.log(port + ' ' + text));
+  socket.bind(port, '127.0.0.1', () => done(socket));
+});
+Promise.all([7000, 6001, 6002].map(open)).then(([client]) => {
+  console.log('ready');
+  require('node:readline').createInterface(process.stdin).on('line', (line) => {
+    const [port, text] = line.split(' ');
+    client.send(text, Number(port), '127.0.0.1');
+  });
+});`;
+
 const BRIDGE = { name: 'mbr0', address: '10.99.0.1/24', mtu: 1450 };
+
+/** What a watch says of one kind; another kind may be true of a busy machine. */
+async function* wordsOf(watch: Duplex, kind: string): AsyncGenerator<string> {
+  for await (const line of createInterface({ input: watch })) if (line === kind) yield line;
+}
+
+/** Its processes have been killed; the kernel may still be ending them. */
+async function removeGroup(path: string): Promise<void> {
+  while (readFileSync(join(path, 'cgroup.procs'), 'utf8') !== '') await sleep(5);
+  rmdirSync(path);
+}
 
 interface Net {
   readonly fixture: Fixture;
+  /** Of the network, as `ip netns` has it. */
+  readonly namespace: string;
+  /** One transaction of nft in it. */
+  nft(script: string): void;
   /** Runs `ip` in the test's own namespace. */
   ip(...args: readonly string[]): string;
 }
 
 suite('runtime network', ({ test, cleanup }) => {
   /** The helper runs within a fresh network namespace, which stands for the host's. */
-  async function setUp(): Promise<Net> {
+  async function setUp(before = ''): Promise<Net> {
     const dir = mkdtempSync(join(tmpdir(), 'mini-ns-'));
     const namespace = basename(dir);
     execFileSync('ip', ['netns', 'add', namespace]);
     const wrapper = join(dir, 'helper');
     writeFileSync(
       wrapper,
-      `#!/bin/sh\nexec nsenter --net=/run/netns/${namespace} ${helperPath()} "$@"\n`,
+      `#!/bin/sh\nexec nsenter --net=/run/netns/${namespace} ${before} ${helperPath()} "$@"\n`,
     );
     chmodSync(wrapper, 0o755);
     const fixture = await createFixture(wrapper);
@@ -37,6 +83,11 @@ suite('runtime network', ({ test, cleanup }) => {
     });
     return {
       fixture,
+      namespace,
+      nft: (input) =>
+        void execFileSync('nsenter', [`--net=/run/netns/${namespace}`, 'nft', '-f', '-'], {
+          input,
+        }),
       ip: (...args) => execFileSync('ip', ['-n', namespace, ...args], { encoding: 'utf8' }),
     };
   }
@@ -176,5 +227,95 @@ suite('runtime network', ({ test, cleanup }) => {
         .filter((line) => line).length,
       2,
     );
+  });
+
+  test('hears when others remove rules of its table, not when it is written anew or another is removed', async () => {
+    const { fixture: f, nft } = await setUp();
+    const table = (name: string, rules = '') =>
+      `table inet ${name}\ndelete table inet ${name}\ntable inet ${name} { chain c { ${rules}; }; }\n`;
+    nft(table('mini-x', 'accept'));
+    nft(table('mini-xy', 'accept'));
+    const watch = await f.runtime.watchHost('mini-x', 0);
+    const heard = wordsOf(watch, 'rules');
+    nft(table('mini-x', 'drop'));
+    nft('delete table inet mini-xy\n');
+    for (const removal of [
+      'flush chain inet mini-x c',
+      'delete table inet mini-x',
+      'flush ruleset',
+    ]) {
+      nft(table('mini-x', 'drop'));
+      nft(`${removal}\n`);
+      assert.equal(await heard.next(), { value: 'rules', done: false }, removal);
+    }
+    nft(table('mini-x', 'accept'));
+    watch.end();
+    assert.equal(await heard.next(), { value: undefined, done: true }, 'nothing else was heard');
+  });
+
+  test('hears when memory goes beyond the level of now', async () => {
+    if (!existsSync(join(MEMORY_GROUPS, 'cgroup.event_control'))) return; // cgroup v2: test/guest.
+    const group = mkdtempSync(join(MEMORY_GROUPS, 'minitest-level-'));
+    cleanup(() => removeGroup(group));
+    const bound = `unshare --mount sh -c 'mount --bind ${group} ${MEMORY_GROUPS} && exec "$@"' sh`;
+    const { fixture: f } = await setUp(bound);
+    // Over and over from nothing to 64 MiB: tail keeps a line until it ends.
+    const busy = `echo $$ > ${group}/cgroup.procs; while :; do head -c 64m /dev/zero | tail; done`;
+    const hog = spawn('sh', ['-c', busy], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      detached: true,
+    });
+    const ended = once(hog, 'close');
+    cleanup(async () => {
+      process.kill(-(hog.pid ?? 0), 'SIGKILL');
+      await ended;
+    });
+    // The level is given at first, or later.
+    for (const [first, later] of [
+      [32 * MIB, undefined],
+      [0, 32 * MIB],
+    ] as const) {
+      const watch = await f.runtime.watchHost('mini-x', first);
+      if (later !== undefined) watch.write(`${later}\n`);
+      const heard = await wordsOf(watch, 'memory').next();
+      assert.is(heard.value, 'memory');
+      watch.destroy();
+    }
+  });
+
+  test('forgets the flows of UDP ports, and no others', async () => {
+    const { fixture: f, ip, nft, namespace } = await setUp();
+    ip('link', 'set', 'lo', 'up');
+    const lead = (port: number) =>
+      nft(`table inet lead
+delete table inet lead
+table inet lead { chain out {
+  type nat hook output priority -100
+  udp dport { 5001, 5002 } dnat ip to 127.0.0.1:${port}
+}
+}
+`);
+    lead(6001);
+    const command = [`--net=/run/netns/${namespace}`, process.execPath, '-e', DATAGRAMS];
+    const peers = spawn('nsenter', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(peers, 'close');
+    cleanup(async () => {
+      peers.kill('SIGKILL');
+      await ended;
+    });
+    const arrived = createInterface({ input: peers.stdout })[Symbol.asyncIterator]();
+    assert.is((await arrived.next()).value, 'ready');
+    const send = async (text: string) => {
+      peers.stdin.write(`${text}\n`);
+      return (await arrived.next()).value;
+    };
+    assert.is(await send('5001 a'), '6001 a');
+    assert.is(await send('5002 b'), '6001 b');
+    lead(6002);
+    assert.is(await send('5001 c'), '6001 c', 'a known flow goes where it went');
+    await f.runtime.forgetFlows([5001, 9]);
+    assert.is(await send('5001 d'), '6002 d');
+    assert.is(await send('5002 e'), '6001 e');
+    await f.runtime.forgetFlows([]);
   });
 });

@@ -11,6 +11,8 @@ export interface PodNetwork {
   setPodCidr(cidr: string): Promise<void>;
   /** What pods of this host have to do without, once the bridge is ready. */
   readonly problem?: string | undefined;
+  /** Calls back when `problem` has changed. */
+  onProblem?(listener: () => void): void;
 }
 
 interface NetworkParts {
@@ -27,14 +29,22 @@ export function preparePodNetwork(
   { network, nodeName, log }: NetworkParts,
   to: { readonly events: NodeEvents; readonly degraded: string[]; ready(): void },
 ): (cidr: string) => Promise<void> {
-  const setPodCidr = async (cidr: string) => {
-    await network.setPodCidr(cidr);
-    to.ready();
+  let told: string | undefined;
+  const tell = () => {
     const { problem } = network;
-    if (problem === undefined || to.degraded.includes(problem)) return;
+    if (problem === told) return;
+    if (told !== undefined) to.degraded.splice(to.degraded.indexOf(told), 1);
+    told = problem;
+    if (problem === undefined) return;
     to.degraded.push(problem);
     const details = { type: 'Warning', reason: 'NetworkDegraded', message: problem } as const;
     to.events.record(nodeReference(nodeName), details);
+  };
+  network.onProblem?.(tell);
+  const setPodCidr = async (cidr: string) => {
+    await network.setPodCidr(cidr);
+    to.ready();
+    tell();
   };
   const { podCidr } = network;
   if (podCidr !== undefined) {

@@ -15,6 +15,7 @@ suite('host rules', ({ test }) => {
     const scripts: string[] = [];
     const forgotten: (readonly number[])[] = [];
     const clock = movableClock();
+    const changes: (string | undefined)[] = [];
     const runtime = {
       forgetFlows: async (ports: readonly number[]) => void forgotten.push(ports),
       nft: (script: string) => {
@@ -23,7 +24,11 @@ suite('host rules', ({ test }) => {
       },
     };
     const options = { runtime, bridge: 'mini0', log: silent, clock, cidrs: () => CIDRS };
-    return { rules: new HostRules(options), scripts, forgotten, clock };
+    const rules: HostRules = new HostRules({
+      ...options,
+      onChange: () => void changes.push(rules.problem),
+    });
+    return { rules, scripts, forgotten, clock, changes };
   }
 
   test('writes one table with all ports, and again without when they go', async () => {
@@ -78,6 +83,36 @@ suite('host rules', ({ test }) => {
     await rules.apply();
     assert.is(rules.problem, undefined);
     assert.not.match(scripts.at(-1) ?? '', '8081');
+  });
+
+  test('tries a write that failed again by itself, ever later, until the table is there', async () => {
+    let isBroken = false;
+    const { rules, scripts, clock, changes } = open(async () => {
+      if (isBroken) throw new Error('nft: Cannot allocate memory');
+    });
+    await rules.publish('a', { address: '10.42.1.2', ports: [WEB] });
+    isBroken = true;
+    rules.restore();
+    await clock.pass(100);
+    for (const [delayMs, count] of [
+      [1_000, 3],
+      [2_000, 4],
+      [4_000, 5],
+    ] as const) {
+      await clock.pass(delayMs - 1);
+      assert.is(scripts.length, count - 1);
+      await clock.pass(1);
+      assert.is(scripts.length, count);
+    }
+    assert.is(changes.length, 1, 'told once');
+    assert.match(changes[0] ?? '', 'Cannot allocate memory');
+    isBroken = false;
+    await clock.pass(8_000);
+    assert.equal([rules.isWritten, rules.problem, changes.at(-1)], [true, undefined, undefined]);
+    assert.match(scripts.at(-1) ?? '', 'tcp . 8081');
+    const { length } = scripts;
+    await clock.pass(600_000);
+    assert.is(scripts.length, length, 'and nothing more');
   });
 
   test('ends the flows of UDP ports when they come and when they go', async () => {
