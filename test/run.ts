@@ -6,10 +6,19 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 
 const FILE_TIMEOUT_MS = 10 * 60_000;
 const RUNNER = new URL('./run-file.ts', import.meta.url).pathname;
+
+/** On a machine with two processors; more of them would make waits long. */
+const SHARED_AT_ONCE = 2;
+const HERE = new URL('.', import.meta.url).pathname;
+
+interface Group {
+  readonly files: readonly string[];
+  readonly atOnce: number;
+}
 
 interface Outcome {
   readonly passed: number;
@@ -55,9 +64,26 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
-/** Pure logic may share the machine; whatever has time limits of its own runs alone. */
-function isPure(file: string): boolean {
-  return /(^|\/)test\/(unit|contract)\//.test(file);
+/**
+ * Files in the order of their groups, longest first, each group with how many may run at once. What has hosts,
+ * directories and cgroups of its own waits more than it computes; in the guest all files share one machine.
+ */
+function groupsOf(files: readonly string[]): readonly Group[] {
+  const under = (...folders: readonly string[]) =>
+    folders.flatMap((folder) => files.filter((file) => folderOf(file) === folder));
+  const shared = under('vm', 'e2e', 'runtime', 'integration');
+  const pure = under('unit', 'contract');
+  const alone = files.filter((file) => !shared.includes(file) && !pure.includes(file));
+  return [
+    { files: pure, atOnce: availableParallelism() },
+    { files: shared, atOnce: SHARED_AT_ONCE },
+    { files: alone, atOnce: 1 },
+  ];
+}
+
+/** Its folder below test/, e.g. 'e2e'. */
+function folderOf(file: string): string {
+  return relative(HERE, resolve(file)).split('/')[0] ?? '';
 }
 
 async function main(paths: readonly string[]): Promise<void> {
@@ -79,9 +105,10 @@ async function main(paths: readonly string[]): Promise<void> {
       );
     }
   };
-  const pure = files.filter(isPure);
-  await Promise.all(Array.from({ length: availableParallelism() }, () => runAll(pure)));
-  await runAll(files.filter((file) => !isPure(file)));
+  for (const group of groupsOf(files)) {
+    const queue = [...group.files];
+    await Promise.all(Array.from({ length: group.atOnce }, () => runAll(queue)));
+  }
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed > 0 ? 1 : 0;
 }

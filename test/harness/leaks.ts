@@ -82,14 +82,23 @@ function mounts(): string[] {
 function cgroups(): string[] {
   const found: string[] = [];
   const visit = (path: string, depth: number) => {
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue;
-      if (entry.name.includes('mini')) found.push(`cgroup ${path}/${entry.name}`);
-      else if (depth < 2) visit(`${path}/${entry.name}`, depth + 1);
+    for (const entry of directoriesIn(path)) {
+      if (entry.includes('mini')) found.push(`cgroup ${path}/${entry}`);
+      else if (depth < 2) visit(`${path}/${entry}`, depth + 1);
     }
   };
   visit('/sys/fs/cgroup', 0);
   return found;
+}
+
+/** Their names; none when the directory has gone meanwhile: other tests make and remove groups. */
+function directoriesIn(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }
 
 function text(command: string, ...args: string[]): string {

@@ -19,12 +19,27 @@ export interface TestRegistry {
 
 /** `secret`, as htpasswd writes it. */
 const SECRET_HASH = '$2b$04$YA7hAW./Z67sG75pKSBppOScVmc/lI7.C.ReDaX7LuBYseB1FfJwm';
-const START_ATTEMPTS = 100;
+const PORT_ATTEMPTS = 3;
+const START_ATTEMPTS = 200;
 const START_PAUSE_MS = 50;
 
 /** Starts a registry; with `isGuarded` it wants user `alice`, password `secret`. */
 export async function startRegistry(options: { isGuarded?: boolean } = {}): Promise<TestRegistry> {
   const directory = await mkdtemp(join(tmpdir(), 'mini-registry-'));
+  for (let attempt = 1; ; attempt += 1) {
+    const registry = await tryRegistry(directory, options.isGuarded === true);
+    if (registry !== undefined) return registry;
+    if (attempt < PORT_ATTEMPTS) continue;
+    await rm(directory, { recursive: true, force: true });
+    throw new Error('docker-registry (Debian package docker-registry) did not start');
+  }
+}
+
+/** Undefined when it ends or does not answer: another test may have been quicker to take the free port. */
+async function tryRegistry(
+  directory: string,
+  isGuarded: boolean,
+): Promise<TestRegistry | undefined> {
   const host = `127.0.0.1:${await freePort()}`;
   await writeFile(join(directory, 'users'), `alice:${SECRET_HASH}\n`);
   const config = {
@@ -32,9 +47,7 @@ export async function startRegistry(options: { isGuarded?: boolean } = {}): Prom
     log: { level: 'error', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(directory, 'data') } },
     http: { addr: host },
-    ...(options.isGuarded
-      ? { auth: { htpasswd: { realm: 'test', path: join(directory, 'users') } } }
-      : {}),
+    ...(isGuarded ? { auth: { htpasswd: { realm: 'test', path: join(directory, 'users') } } } : {}),
   };
   // JSON is YAML.
   await writeFile(join(directory, 'config.yml'), JSON.stringify(config));
@@ -44,18 +57,21 @@ export async function startRegistry(options: { isGuarded?: boolean } = {}): Prom
   const failed = once(child, 'error').then(([error]) => Promise.reject(error));
   failed.catch(() => undefined);
   await Promise.race([once(child, 'spawn'), failed]);
-  const close = async () => {
+  const end = async () => {
     const exited = once(child, 'exit');
     if (child.exitCode === null && child.kill('SIGKILL')) await exited;
+  };
+  const close = async () => {
+    await end();
     await rm(directory, { recursive: true, force: true });
   };
-  for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
+  for (let attempt = 0; attempt < START_ATTEMPTS && child.exitCode === null; attempt += 1) {
     const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    if (answer !== undefined) return { host, close };
+    if (answer !== undefined && child.exitCode === null) return { host, close };
     await delay(START_PAUSE_MS);
   }
-  await close();
-  throw new Error('docker-registry (Debian package docker-registry) did not start');
+  await end();
+  return undefined;
 }
 
 /** Uploads an image as `<host>/<repository>:<tag>`. */

@@ -58,7 +58,9 @@ const APPLETS = [
 export function helperPath(): string {
   const named = process.env['MINI_RUNTIME_HELPER'];
   if (named !== undefined) return resolve(named);
-  execFileSync('make', ['-s', '-C', join(ROOT, 'runtime')], { stdio: 'inherit' });
+  const runtime = join(ROOT, 'runtime');
+  // Other test files may find it out of date at the same time.
+  execFileSync('flock', [runtime, 'make', '-s', '-C', runtime], { stdio: 'inherit' });
   return join(ROOT, 'dist/mini-runtime');
 }
 

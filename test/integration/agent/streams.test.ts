@@ -2,8 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import { duplexPair } from 'node:stream';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import { duplexPair, type Readable } from 'node:stream';
 import { execa } from 'execa';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
@@ -177,15 +178,11 @@ suite('agent: streams to a pod', ({ test, cleanup }) => {
         return near;
       };
       const { kubectl } = await tools();
-      const port = await freePort();
-      const closed = await freePort();
-      const forward = spawn(
-        kubectl,
-        ['--server', server, 'port-forward', 'p1', `${port}:80`, `${closed}:81`],
-        { env: { ...env, HOME: node.directory } },
-      );
+      const forward = spawn(kubectl, ['--server', server, 'port-forward', 'p1', ':80', ':81'], {
+        env: { ...env, HOME: node.directory },
+      });
       cleanup(() => void forward.kill('SIGKILL'));
-      await once(forward.stdout, 'data');
+      const [port, closed] = await forwardedPorts(forward.stdout);
       const echo = async (text: string) => {
         const socket = connect(port, '127.0.0.1');
         socket.end(text);
@@ -219,11 +216,14 @@ async function received(
   return { messages, code: Number(code), protocol: socket.protocol };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+/** The ports that kubectl took for 80 and 81, once it listens on both. */
+async function forwardedPorts(stdout: Readable): Promise<[number, number]> {
+  const taken = new Map<string, number>();
+  for await (const line of createInterface({ input: stdout })) {
+    const [, own, target] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? [];
+    if (target !== undefined) taken.set(target, Number(own));
+    const [first, second] = [taken.get('80'), taken.get('81')];
+    if (first !== undefined && second !== undefined) return [first, second];
+  }
+  throw new Error('kubectl port-forward ended');
 }
