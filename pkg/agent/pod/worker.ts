@@ -3,25 +3,23 @@
  * timer), looks at everything, does what decide.ts says, writes the status, and sleeps. It never runs twice at once.
  */
 
-import type { Pod, PodStatus } from '../../api/generated/types.ts';
+import type { Pod } from '../../api/generated/types.ts';
 import { Backoff } from '../../wait/backoff.ts';
-import { refusalOf, withDisruption } from '../eviction/admission.ts';
+import { refusalOf } from '../eviction/admission.ts';
 import type { Eviction } from '../eviction/manager.ts';
 import type { NodeContext } from '../node-context.ts';
 import { PodProbes } from '../probes/pod-probes.ts';
 import { PodResize } from '../resize/pod-resize.ts';
 import { Alarms } from './alarms.ts';
-import { withOthersConditions } from './conditions.ts';
-import { Deadline } from './deadline.ts';
 import { decide, type Plan, type Waiting } from './decide.ts';
 import { RunHints } from './hints.ts';
 import { Notices } from './notices.ts';
 import { PodEnd, type StopOptions } from './pod-end.ts';
+import { PodReport } from './pod-report.ts';
 import { PodStart } from './pod-start.ts';
 import { readView } from './read-view.ts';
 import { isOver, type PodView } from './records.ts';
 import { referencesOf } from './references-of.ts';
-import { statusOf } from './status.ts';
 import { type PodWriter, StatusWriter } from './status-writer.ts';
 import { tellSyncError } from './sync-error.ts';
 
@@ -45,17 +43,13 @@ export class PodWorker {
   readonly #probes: PodProbes;
   readonly #start: PodStart;
   readonly #end: PodEnd;
+  readonly #report: PodReport;
   readonly #notices: Notices;
   readonly #alarms: Alarms;
-  readonly #deadline: Deadline;
   readonly #retry = new Backoff(RETRY);
   /** Ends what a start waits for (pulls, references) once the pod is to end. */
   readonly #starting = new AbortController();
   readonly #uid: string;
-  #status: PodStatus | undefined;
-  #waiting: ReadonlyMap<string, Waiting> = new Map();
-  /** Why the node ends it, or has not taken it. */
-  #failure: Eviction | undefined;
   #isDirty = false;
   #isGone = false;
   #isForgotten = false;
@@ -69,13 +63,21 @@ export class PodWorker {
     this.#uid = pod.metadata.uid;
     this.resize = new PodResize(context, this.#uid, () => this.#view());
     this.#alarms = new Alarms(context.clock);
-    this.#deadline = new Deadline(context.clock);
     this.#writer = options.writer ?? new StatusWriter(pod, context);
     this.#hints = new RunHints(context.paths);
     this.#probes = new PodProbes({ context, onResult: () => this.wake() });
     this.#end = new PodEnd(context);
     this.#notices = new Notices(context.events);
     this.#start = new PodStart({ context, hints: this.#hints, end: this.#end });
+    this.#report = new PodReport({
+      context,
+      writer: this.#writer,
+      alarms: this.#alarms,
+      probes: this.#probes,
+      resize: this.resize,
+      view: () => this.#view(),
+      onDeadline: () => this.#interrupt(),
+    });
   }
 
   /** Has ended for good, and nothing is left to do. */
@@ -85,8 +87,7 @@ export class PodWorker {
 
   /** The newest known version of the pod, its status as this node sees it. */
   get pod(): Pod {
-    const { pod } = this.#writer;
-    return this.#status ? { ...pod, status: withOthersConditions(this.#status, pod.status) } : pod;
+    return this.#report.pod;
   }
 
   update(pod: Pod): void {
@@ -101,8 +102,7 @@ export class PodWorker {
   /** The API has no such pod any more. */
   gone(): void {
     this.#isGone = true;
-    this.#starting.abort();
-    this.wake();
+    this.#interrupt();
   }
 
   referenceChanged(): void {
@@ -112,9 +112,8 @@ export class PodWorker {
 
   /** Ends the pod for good: it fails with this reason, and is not started again. */
   evict(eviction: Eviction): void {
-    this.#failure ??= eviction;
-    this.#starting.abort();
-    this.wake();
+    this.#report.failure ??= eviction;
+    this.#interrupt();
   }
 
   /** The pod with what the node gave it. */
@@ -136,8 +135,15 @@ export class PodWorker {
     await this.#loop;
   }
 
+  /** Looks again, without waiting for what a start under way waits for: a pull may take longer than the pod may. */
+  #interrupt(): void {
+    this.#starting.abort();
+    this.wake();
+  }
+
   #shut(): void {
     this.#isClosed = true;
+    this.#report.close();
     this.#alarms.close();
     this.#probes.close();
   }
@@ -164,7 +170,7 @@ export class PodWorker {
     this.#alarms.setIn('wake', this.#retry.next(), () => this.wake());
     if (this.#starting.signal.aborted && error === this.#starting.signal.reason) return;
     tellSyncError(this.#context, this.pod, error);
-    if (!this.#isGone && !this.pod.metadata.deletionTimestamp) this.#publish(false);
+    if (!this.#isGone && !this.pod.metadata.deletionTimestamp) this.#report.now();
   }
 
   async #sync(): Promise<void> {
@@ -172,9 +178,9 @@ export class PodWorker {
     if (this.#isGone) return this.#finishGone();
     if (pod.metadata.deletionTimestamp) return this.#terminate();
     if (isOver(pod)) return this.#release();
-    this.#failure ??= refusalOf(this.#context, pod);
-    if (this.#failure) {
-      const { reason, message, graceSeconds } = this.#failure;
+    this.#report.failure ??= refusalOf(this.#context, pod);
+    if (this.#report.failure) {
+      const { reason, message, graceSeconds } = this.#report.failure;
       return this.#finish({ reason, message }, { graceSeconds });
     }
     this.#context.references.use(this.#uid, referencesOf(pod));
@@ -182,11 +188,11 @@ export class PodWorker {
     for (const one of resize.restarts) await this.#end.killOne(pod, { kind: 'kill', ...one });
     const given = this.resize.given(pod);
     const plan = this.#plan(given);
-    this.#waiting = plan.waiting;
+    this.#report.waiting = plan.waiting;
     if (plan.isFinished) return this.#complete(plan.failure);
     const hasWork = plan.needsSandbox || plan.actions.length > 0;
-    if (hasWork) this.#publishSoon();
-    else this.#publish(false);
+    if (hasWork) this.#report.soon();
+    else this.#report.now();
     await this.#start.perform({ pod: given, view: this.#view() }, plan, this.#starting.signal);
     if (hasWork) this.#isDirty = true;
     const times = [plan.wakeAtMs, resize.retryAtMs, this.#context.volumes.refreshAtMs(this.#uid)];
@@ -200,7 +206,7 @@ export class PodWorker {
     return decide({
       pod,
       view,
-      activeMs: this.#deadline.activeMs(pod),
+      activeMs: this.#report.activeMs,
       ...(refusal === undefined ? {} : { refusal }),
       hold: (container, last) => this.#start.hold(pod, container, last),
       unhealthy: (id) => this.#probes.unhealthy(id),
@@ -217,8 +223,7 @@ export class PodWorker {
   async #finish(failure: Waiting | undefined, options?: StopOptions): Promise<void> {
     await this.#end.stopAll(this.pod, this.#view(), options);
     this.#probes.close();
-    this.#publish(true, failure);
-    await this.#writer.flush();
+    await this.#report.last(failure);
     await this.#release();
   }
 
@@ -239,11 +244,10 @@ export class PodWorker {
   async #terminate(): Promise<void> {
     if (this.#isForgotten) return;
     this.#probes.endLiveness();
-    this.#publishSoon();
+    this.#report.soon();
     await this.#end.stopAll(this.pod, this.#view());
     this.#probes.close();
-    this.#publish(true);
-    await this.#writer.flush();
+    await this.#report.last();
     await this.#release();
     const { namespace = '', name, uid } = this.pod.metadata;
     const now = { gracePeriodSeconds: 0, preconditions: { uid } };
@@ -262,41 +266,5 @@ export class PodWorker {
 
   #view(): PodView {
     return readView(this.#context.engine, this.#writer.pod, this.#hints);
-  }
-
-  #publishSoon(): void {
-    this.#alarms.setIn('publish', this.#context.pace.delayMs, () => this.#publish(false));
-  }
-
-  #publish(isFinished: boolean, failure?: Waiting): void {
-    this.#alarms.clear('publish');
-    if (this.#isClosed) return;
-    const { pod } = this;
-    const { node, clock } = this.#context;
-    const status = statusOf({
-      pod,
-      view: this.#view(),
-      waiting: this.#waiting,
-      hostIps: node.hostIps,
-      nowMs: clock.now(),
-      isReady: (id) => this.#probes.isReady(id),
-      isStarted: (id) => this.#probes.isStarted(id),
-      isTerminating: pod.metadata.deletionTimestamp !== undefined,
-      isFinished,
-      failure,
-    });
-    const sized = this.resize.status(status, pod);
-    this.#status = this.#failure ? withDisruption(sized, this.#failure, clock.now()) : sized;
-    this.#writer.set(this.#status);
-    this.#armDeadline(isFinished || pod.metadata.deletionTimestamp !== undefined);
-  }
-
-  /** Ends a start under way, too: a pull may take longer than the pod may. */
-  #armDeadline(isEnding: boolean): void {
-    const atMs = isEnding ? Number.POSITIVE_INFINITY : this.#deadline.atMs(this.pod);
-    this.#alarms.set('deadline', atMs, () => {
-      this.#starting.abort();
-      this.wake();
-    });
   }
 }
