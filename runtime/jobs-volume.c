@@ -79,17 +79,6 @@ int job_volume_quota(struct error *e, struct job *job)
     return volume_set_quota(e, path_of(job), json_number(job->request, "bytes", 0));
 }
 
-int job_tree_usage(struct error *e, struct job *job)
-{
-    int64_t bytes = 0, files = 0;
-    if (tree_usage(e, path_of(job), &bytes, &files) < 0)
-        return -1;
-    job->result = json_object_new_object();
-    json_put_number(job->result, "bytes", bytes);
-    json_put_number(job->result, "files", files);
-    return 0;
-}
-
 int job_tree_own(struct error *e, struct job *job)
 {
     int64_t group = json_number(job->request, "group", -1);

@@ -224,7 +224,6 @@ static const struct job_row rows[] = {
     {"volume-layers", job_volume_layers},
     {"volume-unmount", job_volume_unmount},
     {"volume-quota", job_volume_quota},
-    {"tree-usage", job_tree_usage},
     {"tree-own", job_tree_own},
 };
 

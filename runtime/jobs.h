@@ -34,7 +34,6 @@ int job_disk_detach(struct error *e, struct job *job);
 int job_volume_layers(struct error *e, struct job *job);
 int job_volume_unmount(struct error *e, struct job *job);
 int job_volume_quota(struct error *e, struct job *job);
-int job_tree_usage(struct error *e, struct job *job);
 int job_tree_own(struct error *e, struct job *job);
 
 #endif

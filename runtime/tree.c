@@ -1,5 +1,5 @@
-/* Whole trees: what they use, whose they are. Containers may be changing them meanwhile, so no link
- * is followed and no other file system entered. */
+/* Gives whole trees to a group. Containers may be changing them meanwhile, so no link is followed
+ * and no other file system entered. */
 #include "clean.h"
 #include "io.h"
 #include "volume.h"
@@ -14,16 +14,27 @@
 
 /* Deeper trees are refused; a file system lets nobody make paths much longer. */
 #define DEPTH_MAX 2048
-#define STAT_BLOCK 512
 
 struct walk {
     dev_t device;
-    /* Called for the tree's root and everything below; fd is O_PATH. */
-    int (*visit)(struct error *e, struct walk *walk, int fd, const struct stat *info);
-    int64_t bytes, files;
     uint32_t group;
     bool is_read_only;
 };
+
+/* As the kubelet: the group may what an owner may, directories hand the group on. */
+static int own(struct error *e, const struct walk *walk, int fd, const struct stat *info)
+{
+    if (fchownat(fd, "", (uid_t)-1, walk->group, AT_EMPTY_PATH) < 0)
+        return err_set(e, errno, "change a file's group");
+    if (S_ISLNK(info->st_mode))
+        return 0;
+    mode_t mode = (info->st_mode & 07777) | (walk->is_read_only ? 0440 : 0660);
+    if (S_ISDIR(info->st_mode))
+        mode |= S_ISGID | 0110;
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return chmod(path, mode) < 0 ? err_set(e, errno, "change a file's mode") : 0;
+}
 
 static int open_entry(int parent, const char *name, int flags)
 {
@@ -51,7 +62,7 @@ static int walk_entry(struct error *e, struct walk *walk, int parent, const char
         return err_set(e, errno, "look at %s", name);
     if (info.st_dev != walk->device)
         return 0;
-    if (walk->visit(e, walk, fd, &info) < 0)
+    if (own(e, walk, fd, &info) < 0)
         return -1;
     return S_ISDIR(info.st_mode) ? walk_below(e, walk, fd, depth) : 0;
 }
@@ -85,51 +96,15 @@ static int walk_tree(struct error *e, struct walk *walk, const char *path)
     if (root < 0 || fstat(root, &info) < 0)
         return errno == ENOENT ? 0 : err_set(e, errno, "open %s", path);
     walk->device = info.st_dev;
-    if (walk->visit(e, walk, root, &info) < 0)
+    if (own(e, walk, root, &info) < 0)
         return err_wrap(e, "%s", path);
     if (S_ISDIR(info.st_mode) && walk_below(e, walk, root, 0) < 0)
         return err_wrap(e, "%s", path);
     return 0;
 }
 
-/* A file with several names counts once for each: as many times as it could be kept. */
-static int count(struct error *e, struct walk *walk, int fd, const struct stat *info)
-{
-    (void)e;
-    (void)fd;
-    walk->bytes += (int64_t)info->st_blocks * STAT_BLOCK /
-                   (S_ISREG(info->st_mode) ? (int64_t)info->st_nlink : 1);
-    walk->files++;
-    return 0;
-}
-
-int tree_usage(struct error *e, const char *path, int64_t *bytes, int64_t *files)
-{
-    struct walk walk = {.visit = count};
-    if (walk_tree(e, &walk, path) < 0)
-        return -1;
-    *bytes = walk.bytes;
-    *files = walk.files;
-    return 0;
-}
-
-/* As the kubelet: the group may what an owner may, directories hand the group on. */
-static int own(struct error *e, struct walk *walk, int fd, const struct stat *info)
-{
-    if (fchownat(fd, "", (uid_t)-1, walk->group, AT_EMPTY_PATH) < 0)
-        return err_set(e, errno, "change a file's group");
-    if (S_ISLNK(info->st_mode))
-        return 0;
-    mode_t mode = (info->st_mode & 07777) | (walk->is_read_only ? 0440 : 0660);
-    if (S_ISDIR(info->st_mode))
-        mode |= S_ISGID | 0110;
-    char path[32];
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return chmod(path, mode) < 0 ? err_set(e, errno, "change a file's mode") : 0;
-}
-
 int tree_own(struct error *e, const char *path, uint32_t group, bool is_read_only)
 {
-    struct walk walk = {.visit = own, .group = group, .is_read_only = is_read_only};
+    struct walk walk = {.group = group, .is_read_only = is_read_only};
     return walk_tree(e, &walk, path);
 }

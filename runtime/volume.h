@@ -49,9 +49,6 @@ int volume_unmount(struct error *e, const char *path);
  * file system keeps no project quota. */
 int volume_set_quota(struct error *e, const char *path, int64_t bytes);
 
-/* Bytes and files on disk below path, on the file system of path alone. */
-int tree_usage(struct error *e, const char *path, int64_t *bytes, int64_t *files);
-
 /* Gives a tree to a group that may read it, and write it unless is_read_only. */
 int tree_own(struct error *e, const char *path, uint32_t group, bool is_read_only);
 

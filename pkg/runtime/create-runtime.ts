@@ -5,14 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../wait/clock.ts';
 import { Daemon } from './daemon.ts';
-import {
-  decodeDevice,
-  decodeList,
-  decodePid,
-  decodeSandbox,
-  decodeState,
-  decodeUsage,
-} from './decode.ts';
+import { decodeDevice, decodeList, decodePid, decodeSandbox, decodeState } from './decode.ts';
 import { Exits } from './exits.ts';
 import { Makes } from './makes.ts';
 import { runNft } from './nft.ts';
@@ -213,9 +206,6 @@ function volumeCalls(daemon: Daemon): VolumeHost {
     },
     async setQuota(path, bytes) {
       await daemon.call({ verb: 'volume-quota', path, bytes });
-    },
-    async usage(path) {
-      return decodeUsage(await daemon.call({ verb: 'tree-usage', path }));
     },
     async removeTree(path) {
       await daemon.call({ verb: 'remove-tree', path });

@@ -2,7 +2,6 @@
 
 import type { ContainerState, Exit, Sandbox } from './runtime.ts';
 import { RuntimeError } from './runtime.ts';
-import type { Usage } from './volume-host.ts';
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -47,14 +46,6 @@ export function decodeList<T>(value: unknown, entry: (value: unknown) => T): rea
 export function decodePid(value: unknown): number {
   if (typeof value !== 'number') throw new RuntimeError('EPROTO', 'process id is no number');
   return value;
-}
-
-/** Reads what a tree uses. Throws RuntimeError on another shape. */
-export function decodeUsage(value: unknown): Usage {
-  const { bytes, files } = object(value, 'usage');
-  if (typeof bytes !== 'number' || typeof files !== 'number')
-    throw new RuntimeError('EPROTO', 'usage lacks bytes or files');
-  return { bytes, files };
 }
 
 /** Reads the path of a device. Throws RuntimeError on another shape. */

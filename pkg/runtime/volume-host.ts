@@ -3,12 +3,6 @@
  * errno name as `code`.
  */
 
-/** Room taken on a disk. */
-export interface Usage {
-  readonly bytes: number;
-  readonly files: number;
-}
-
 export interface VolumeHost {
   /** Mounts an empty file system in memory of at most `bytes` (absent = half the host's). Done already = nothing. */
   mountMemory(path: string, bytes?: number): Promise<void>;
@@ -32,8 +26,6 @@ export interface VolumeHost {
   unmount(path: string): Promise<void>;
   /** Limits a directory by a project quota. Rejects with EOPNOTSUPP when its file system has none. */
   setQuota(path: string, bytes: number): Promise<void>;
-  /** What lies at and below path, on its file system alone; a path that is not there uses nothing. */
-  usage(path: string): Promise<Usage>;
   /** Lets a group read, and unless `isReadOnly` write, all that lies at and below path. */
   ownTree(path: string, group: number, options?: { readonly isReadOnly?: boolean }): Promise<void>;
   /** Removes a tree, immutable and foreign-owned files included. Never leaves the tree it was given. */

@@ -230,20 +230,15 @@ suite('runtime volumes', ({ test, cleanup }) => {
     assert.is(existsSync(at('tiny')) || existsSync(at('tiny.part')), false);
   });
 
-  test('a tree is measured and given to a group without following links or entering mounts', async () => {
-    const { runtime, dir, at } = await setUp();
+  test('a tree is given to a group without following links or entering mounts', async () => {
+    const { runtime, at } = await setUp();
     mkdirSync(at('t/sub/inner'), { recursive: true });
     await runtime.mountMemory(at('t/other'), MIB);
-    writeFileSync(at('t/other/x'), Buffer.alloc(MIB / 2));
-    writeFileSync(at('t/sub/file'), Buffer.alloc(3 * MIB, 1));
-    execFileSync('ln', [at('t/sub/file'), at('t/again')]);
+    writeFileSync(at('t/other/x'), 'x');
+    writeFileSync(at('t/sub/file'), 'x');
     writeFileSync(at('outside'), 'x', { mode: 0o600 });
     chmodSync(at('outside'), 0o600);
     symlinkSync(at('outside'), at('t/link'));
-    const { bytes, files } = await runtime.usage(at('t'));
-    assert.ok(bytes >= 3 * MIB && bytes < 4 * MIB, `${bytes}`);
-    assert.is(files, 6);
-    assert.equal(await runtime.usage(join(dir, 'none')), { bytes: 0, files: 0 });
     await runtime.ownTree(at('t'), 2000);
     for (const [path, mode] of [
       ['t', 0o2775],

@@ -56,7 +56,6 @@ const NO_MOUNTS: VolumeHost = {
   makeDisk: () => Promise.reject(new Error('this node makes no disks')),
   attachDisk: () => Promise.reject(new Error('this node attaches no disks')),
   detachDisk: nothing,
-  usage: () => Promise.resolve({ bytes: 0, files: 0 }),
   setQuota: () => Promise.reject(new Error('this node has no quotas')),
 };
 
