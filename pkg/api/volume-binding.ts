@@ -22,9 +22,10 @@ export const SELECTED_NODE = 'volume.kubernetes.io/selected-node';
 export const NO_PROVISIONER = 'kubernetes.io/no-provisioner';
 /** mini's own provisioner; also the finalizer of its volumes and the node's annotation with its directory for them. */
 export const LOCAL_PATH = 'mini/local-path';
-/** Label of a volume with the node that has it; bytes that a volume really has. */
+/** Label of a volume with the node that has it; bytes that a volume really has; what its node has made it of. */
 export const VOLUME_NODE = 'mini/node';
 export const VOLUME_BYTES = 'mini/bytes';
+export const VOLUME_BACKING = 'mini/backing';
 
 /** The fields of a volume's spec that are no source. */
 const NOT_SOURCES = [

@@ -1,6 +1,14 @@
 /** Claims as users have them: volumes that mini makes, on the node of the pod, with the size that was asked for. */
 
-import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
@@ -114,6 +122,26 @@ function told(cluster: Cluster, object: string, pattern: RegExp) {
   });
 }
 
+/** What a node tells of the volume of a claim: in its Summary, and as metrics. */
+async function measured(cluster: Cluster, node: string, name: string) {
+  const ask = (path: string) =>
+    cluster.kubectl('get', '--raw', `/api/v1/nodes/${node}/proxy/${path}`);
+  const { pods } = JSON.parse(await ask('stats/summary')) as {
+    pods: { volume?: (Record<string, unknown> & { pvcRef?: object })[] }[];
+  };
+  const claimRef = { name, namespace: 'default' };
+  const bodies = pods.flatMap(({ volume = [] }) => volume);
+  const body = bodies.find(({ pvcRef }) => JSON.stringify(pvcRef) === JSON.stringify(claimRef));
+  const labels = `{namespace="default",persistentvolumeclaim="${name}"}`;
+  const lines = (await ask('metrics'))
+    .split('\n')
+    .filter((line) => line.startsWith('kubelet_volume_stats_') && line.includes(labels));
+  const metrics = Object.fromEntries(
+    lines.map((line) => [line.slice(21).split('{')[0] ?? '', Number(line.split(' ')[1])]),
+  );
+  return { body, metrics };
+}
+
 /** A pod whose container has the claim's volume as a device. */
 const mapping = (name: string, claim: object, spec: object = {}) => {
   const made = pod(name, { persistentVolumeClaim: claim }, spec);
@@ -186,6 +214,17 @@ suite('e2e/volumes', ({ test }) => {
       ]);
       assert.match(full.stderr, /No space left on device/);
       await inside(cluster, 'one', 'rm /v/big');
+      const { body, metrics } = await measured(cluster, 'two', 'data');
+      assert.is(body?.['name'], 'v');
+      assert.ok(Number(body?.['capacityBytes']) > 2 ** 24, JSON.stringify(body));
+      assert.ok(Number(body?.['capacityBytes']) <= 2 ** 25, JSON.stringify(body));
+      const names = ['available_bytes', 'capacity_bytes', 'inodes', 'inodes_free', 'inodes_used'];
+      assert.equal(Object.keys(metrics).sort(), [...names, 'used_bytes']);
+      assert.is(metrics['capacity_bytes'], body?.['capacityBytes']);
+      assert.ok(
+        Object.values(metrics).every((value) => value > 0),
+        JSON.stringify(metrics),
+      );
       assert.is(
         readdirSync(storage(cluster, 'two')).filter((name) => name.startsWith('pvc-')).length,
         1,
@@ -330,6 +369,19 @@ suite('e2e/volumes', ({ test }) => {
       exchangeStart(image, start);
       await ready(cluster, 'again');
       assert.is(await inside(cluster, 'again', 'cat /v/kept'), 'kept\n');
+      // So is a file that is gone: an empty volume in its place would hide what was lost.
+      await cluster.kubectl('delete', 'pod', 'again');
+      renameSync(image, `${image}.away`);
+      await cluster.apply(using('again', 'hurt', here));
+      await told(
+        cluster,
+        'pod/again',
+        new RegExp(`FailedMount.*data of this volume is gone: \\S*${volume}_default_hurt.ext4`),
+      );
+      assert.is(existsSync(image), false);
+      renameSync(`${image}.away`, image);
+      await ready(cluster, 'again');
+      assert.is(await inside(cluster, 'again', 'cat /v/kept'), 'kept\n');
       await cluster.kubectl('delete', 'pod', 'again');
       await cluster.kubectl('delete', 'pvc', 'hurt');
     },
@@ -386,6 +438,8 @@ suite('e2e/volumes', ({ test }) => {
       );
       await ready(cluster, 'reads', 'admin');
       for (const name of ['reads', 'admin']) assert.is(await look(name, 3), 'data-3\n');
+      const { body } = await measured(cluster, 'two', 'raw');
+      assert.equal([body?.['capacityBytes'], body?.['usedBytes']], [1048576, 0]);
       const refused = await cluster.try(['exec', 'reads', '--', 'sh', '-c', 'echo > /dev/xvda']);
       assert.match(refused.stderr, /Operation not permitted/);
       await told(

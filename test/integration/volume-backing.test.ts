@@ -1,15 +1,28 @@
 /** What the node makes of a claim, on the real helper, by an agent that is killed between any two steps. */
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { backingOf, mountBacking, removeBacking } from '../../pkg/agent/volumes/backing.ts';
+import {
+  backingOf,
+  checkBacking,
+  mountBacking,
+  removeBacking,
+} from '../../pkg/agent/volumes/backing.ts';
 import type { VolumeHost } from '../../pkg/engine/engine.ts';
 import { silent } from '../../pkg/log/log.ts';
 import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
 import { attachedFiles } from '../harness/leaks.ts';
-import { suite } from '../harness/suite.ts';
+import { rejects, suite } from '../harness/suite.ts';
 import { helperPath } from '../runtime/fixture.ts';
 import { eventually } from './control-plane.ts';
 
@@ -67,7 +80,7 @@ suite('what a claim is made of', ({ test, cleanup }) => {
       (error: Error) => error.message,
     );
     if (isDone) {
-      const path = await mountBacking(runtime, backing, BYTES);
+      const { path } = await mountBacking(runtime, backing, BYTES);
       const info = statSync(path);
       assert.ok(isBlock ? info.isBlockDevice() : (info.mode & 0o777) === 0o777, path);
     }
@@ -103,6 +116,29 @@ suite('what a claim is made of', ({ test, cleanup }) => {
     writeFileSync(`${backing.image}.part`, 'half of it');
     await removeBacking(runtime, backing);
     assert.equal(all(), []);
+  });
+
+  test('what was made and is gone, cut off or another thing is told by its file', async () => {
+    const { runtime, directory } = await start();
+    for (const isBlock of [false, true]) {
+      const backing = backingOf(directory, join(directory, `pvc-${isBlock}_a_b`), isBlock);
+      const { kind } = await mountBacking(runtime, backing, BYTES);
+      const made = { kind, bytes: BYTES };
+      await checkBacking(backing, made);
+      const file = kind === 'image' ? backing.image : backing.path;
+      if (kind !== 'directory') {
+        truncateSync(file, BYTES / 2);
+        assert.match(
+          String(await rejects(checkBacking(backing, made))),
+          `${file} was cut off, it has ${BYTES / 2} bytes of ${BYTES}`,
+        );
+      }
+      await removeBacking(runtime, backing);
+      assert.match(String(await rejects(checkBacking(backing, made))), `${file} does not exist`);
+      writeFileSync(backing.path, '');
+      const other = checkBacking(backing, { kind: 'directory', bytes: BYTES });
+      assert.match(String(await rejects(other)), `${backing.path} is not the directory`);
+    }
   });
 
   test('a volume elsewhere is none of this node', () => {

@@ -4,6 +4,7 @@ import type { ContainerInfo } from '../../engine/engine.ts';
 import { expose, type Family } from './exposition.ts';
 import type { NodeMetrics } from './node-metrics.ts';
 import type { Stats } from './stats.ts';
+import { claimFamilies } from './volume-stats.ts';
 
 /** What the container runtime interface calls the engine's states. */
 const STATES: Readonly<Record<ContainerInfo['status'], string>> = {
@@ -15,8 +16,9 @@ const STATES: Readonly<Record<ContainerInfo['status'], string>> = {
 
 const TERMINAL: ReadonlySet<string> = new Set(['Succeeded', 'Failed']);
 
-export function kubeletMetrics(stats: Stats, metrics: NodeMetrics): string {
-  return expose([...gauges(stats), ...metrics.families(), ...processFamilies()]);
+export async function kubeletMetrics(stats: Stats, metrics: NodeMetrics): Promise<string> {
+  const claims = await claimFamilies(stats);
+  return expose([...gauges(stats), ...claims, ...metrics.families(), ...processFamilies()]);
 }
 
 export function probeMetrics(metrics: NodeMetrics): string {

@@ -1,16 +1,16 @@
 /** GET /stats/summary: the kubelet's Summary (stats/v1alpha1) of the node, its pods and their containers. */
 
 import { readFileSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Pod, Volume } from '../../api/generated/types.ts';
-import { containerLogs, podDir, podLogs, podRunDir } from '../paths.ts';
+import type { Pod } from '../../api/generated/types.ts';
+import { containerLogs, podLogs } from '../paths.ts';
 import { type CgroupUsage, countProcesses } from './cgroup-usage.ts';
 import type { DiskUsage } from './disk-usage.ts';
 import { networkUsage } from './network-usage.ts';
 import type { Rate } from './sampler.ts';
 import { type ContainerSnapshot, NODE_KEY, type PodSnapshot, startOf } from './snapshot.ts';
 import type { Measured, Stats } from './stats.ts';
+import { fileSystem, volumeStats } from './volume-stats.ts';
 
 interface Look extends Measured {
   readonly stats: Stats;
@@ -111,7 +111,7 @@ async function podStats(look: Look, one: PodSnapshot): Promise<object> {
   };
   if (isBrief) return brief;
   const pid = containers.find(({ info }) => info.pid !== undefined)?.info.pid;
-  const volumes = await volumeStats(look, pod);
+  const volumes = await volumeStats(look.stats, pod, time);
   const used = sum([...measured.flatMap(({ disks }) => disks), ...volumes.ephemeral]);
   return {
     ...brief,
@@ -149,35 +149,6 @@ async function containerStats(
   return { body, disks };
 }
 
-async function volumeStats({ stats, time }: Look, pod: Pod) {
-  const { paths } = stats.context;
-  const { uid } = pod.metadata;
-  const bodies: object[] = [];
-  const ephemeral: DiskUsage[] = [];
-  for (const volume of pod.spec.volumes ?? []) {
-    if (volume.hostPath) continue;
-    const isInMemory = !isOnDisk(volume);
-    const root = isInMemory ? podRunDir(paths, uid) : podDir(paths, uid);
-    const path = join(root, 'volumes', volume.name);
-    const usage = await stats.disks.of(path);
-    if (usage.inodes === 0) continue;
-    if (volume.emptyDir && !isInMemory) ephemeral.push(usage);
-    const claim = volume.persistentVolumeClaim?.claimName;
-    bodies.push({
-      ...(await fileSystem(path, time)),
-      usedBytes: usage.bytes,
-      inodesUsed: usage.inodes,
-      name: volume.name,
-      ...(claim ? { pvcRef: { name: claim, namespace: pod.metadata.namespace } } : {}),
-    });
-  }
-  return { bodies, ephemeral };
-}
-
-function isOnDisk({ emptyDir, persistentVolumeClaim }: Volume): boolean {
-  return persistentVolumeClaim !== undefined || (emptyDir && emptyDir.medium !== 'Memory') === true;
-}
-
 function sum(usages: readonly DiskUsage[]): DiskUsage {
   return {
     bytes: usages.reduce((total, { bytes }) => total + bytes, 0),
@@ -187,20 +158,6 @@ function sum(usages: readonly DiskUsage[]): DiskUsage {
 
 async function usedOf({ time }: Look, path: string, { bytes, inodes }: DiskUsage) {
   return { ...(await fileSystem(path, time)), usedBytes: bytes, inodesUsed: inodes };
-}
-
-async function fileSystem(path: string, time: string): Promise<object> {
-  const stats = await statfs(path).catch(() => undefined);
-  if (!stats) return { time };
-  return {
-    time,
-    availableBytes: stats.bavail * stats.bsize,
-    capacityBytes: stats.blocks * stats.bsize,
-    usedBytes: (stats.blocks - stats.bfree) * stats.bsize,
-    inodesFree: stats.ffree,
-    inodes: stats.files,
-    inodesUsed: stats.files - stats.ffree,
-  };
 }
 
 function cpuOf(time: string, cpuNanos: number, rate: Rate | undefined) {

@@ -4,6 +4,7 @@
  * Each step may be done again.
  */
 
+import type { Stats } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { VolumeHost } from '../../engine/engine.ts';
@@ -14,6 +15,12 @@ const OPEN_MODE = 0o777;
 const IMAGES = '.images';
 /** Disks consist of whole pages, so that no part of the last one is missing. */
 const PAGE_BYTES = 4096;
+
+/** What the node notes of a volume once it has made it: where its data is, and how much there is room for. */
+export interface Made {
+  readonly kind: 'directory' | 'image' | 'disk';
+  readonly bytes: number;
+}
 
 export interface Backing {
   /** Where its files are; of a block volume its file. */
@@ -34,20 +41,30 @@ export function backingOf(directory: string, path: string, isBlock: boolean): Ba
   return { path, isBlock, image: join(directory, IMAGES, `${name}.ext4`) };
 }
 
-/** Makes it, or mounts it again; resolves to its directory, or to its device. */
+/** Makes it, or mounts it again; resolves to its directory or device, and to what it is made of. */
 export async function mountBacking(
   host: VolumeHost,
   backing: Backing,
   bytes: number,
-): Promise<string> {
+): Promise<{ readonly path: string; readonly kind: Made['kind'] }> {
   const { path, isBlock } = backing;
-  if (!isBlock) {
-    await mountDirectory(host, backing, bytes);
-    return path;
-  }
+  if (!isBlock) return { path, kind: await mountDirectory(host, backing, bytes) };
   await mkdir(dirname(path), { recursive: true });
   await host.makeDisk(path, pages(bytes));
-  return host.attachDisk(path);
+  return { path: await host.attachDisk(path), kind: 'disk' };
+}
+
+/** Rejects when what was made is gone or was cut off: an empty volume in its place would hide that data is lost. */
+export async function checkBacking({ path, image }: Backing, made: Made): Promise<void> {
+  const file = made.kind === 'image' ? image : path;
+  const advice = 'put it back, or delete the claim to have a new and empty volume';
+  const found = await statOf(file);
+  if (!found) throw new Error(`the data of this volume is gone: ${file} does not exist: ${advice}`);
+  const isRight = made.kind === 'directory' ? found.isDirectory() : found.isFile();
+  if (!isRight) throw new Error(`${file} is not the ${made.kind} that this node made: ${advice}`);
+  if (made.kind === 'directory' || found.size >= made.bytes) return;
+  const sizes = `it has ${found.size} bytes of ${made.bytes}`;
+  throw new Error(`data of this volume is gone: ${file} was cut off, ${sizes}: ${advice}`);
 }
 
 function pages(bytes: number): number {
@@ -58,13 +75,13 @@ async function mountDirectory(
   host: VolumeHost,
   { path, image }: Backing,
   bytes: number,
-): Promise<void> {
+): Promise<'directory' | 'image'> {
   const isNew = !(await exists(path));
   if (isNew) await mkdir(path, { recursive: true, mode: OPEN_MODE });
   if (!(await exists(image))) {
     if (await limit(host, path, bytes)) {
       if (isNew) await chmod(path, OPEN_MODE);
-      return;
+      return 'directory';
     }
     await mkdir(dirname(image), { recursive: true, mode: 0o700 });
     await makeImage(host, image, bytes);
@@ -73,6 +90,7 @@ async function mountDirectory(
   await rmdir(join(path, 'lost+found')).catch(() => undefined); // Gone already, or holds something.
   // An ext4 begins with a root that only root may write to.
   if ((await readdir(path)).length === 0) await chmod(path, OPEN_MODE);
+  return 'image';
 }
 
 /** Whether the file system keeps project quotas. */
@@ -135,9 +153,16 @@ export async function removeBacking(host: VolumeHost, { path, image }: Backing):
   await host.removeTree(path);
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+async function exists(path: string): Promise<boolean> {
+  return (await statOf(path)) !== undefined;
+}
+
+/** Undefined when there is none. A disk that fails must not look as if there was nothing on it. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (failedWith(error, 'ENOENT') || failedWith(error, 'ENOTDIR')) return undefined;
+    throw error;
+  }
 }

@@ -21,11 +21,11 @@ import { VolumeUsers } from './volume-users.ts';
 /** A block volume could not be made ready. */
 export class MapError extends Error {}
 
+/** Files of a hostPath belong to the host: fsGroup does not apply, and they are not measured. */
 export interface MountedClaim {
   /** Of a directory, or of a device. */
   readonly path: string;
-  /** Whether fsGroup applies: files of a hostPath belong to the host. */
-  readonly isOwnable: boolean;
+  readonly kind: 'directory' | 'device' | 'host';
 }
 
 type ClaimsOptions = Omit<LocalPathOptions, 'directory' | 'users'> & { readonly dataDir: string };
@@ -34,6 +34,8 @@ export class Claims {
   readonly #client: Client;
   readonly #users: VolumeUsers;
   readonly #localPath: LocalPath;
+  /** By uid of the pod, then by name of its volume. */
+  readonly #mounted = new Map<string, Map<string, MountedClaim>>();
 
   constructor(options: ClaimsOptions) {
     const directory = storageDirectory(options.dataDir);
@@ -50,10 +52,23 @@ export class Claims {
     checkUse(pod, volume, found);
     const { uid } = pod.metadata;
     await this.#users.add(found.metadata.name, uid);
+    const claim = await this.#mount(found);
+    const mine = this.#mounted.get(uid) ?? new Map<string, MountedClaim>();
+    this.#mounted.set(uid, mine.set(volume.name, claim));
+    return claim;
+  }
+
+  /** The claims that are mounted for a pod, by the names of its volumes. */
+  mounted(uid: string): ReadonlyMap<string, MountedClaim> {
+    return this.#mounted.get(uid) ?? new Map();
+  }
+
+  async #mount(found: PersistentVolume): Promise<MountedClaim> {
     const isBlock = found.spec?.volumeMode === 'Block';
     try {
       if (this.#localPath.isOwn(found)) {
-        return { path: await this.#localPath.mount(found), isOwnable: !isBlock };
+        const kind = isBlock ? 'device' : 'directory';
+        return { path: await this.#localPath.mount(found), kind };
       }
       return await (isBlock ? mapStatic : mountStatic)(found.metadata.name, found.spec ?? {});
     } catch (error) {
@@ -64,6 +79,7 @@ export class Claims {
 
   /** The pod's containers are gone. */
   async release(uid: string): Promise<void> {
+    this.#mounted.delete(uid);
     for (const name of await this.#users.volumesOf(uid)) {
       await this.#users.remove(name, uid);
       await this.#localPath.release(name);
@@ -152,14 +168,14 @@ async function mapStatic(_name: string, spec: PersistentVolumeSpec): Promise<Mou
   const stats = await stat(path).catch(() => undefined);
   if (!stats) throw new Error(`path "${path}" does not exist`);
   if (!stats.isBlockDevice()) throw new Error(`path "${path}" is no block device`);
-  return { path, isOwnable: false };
+  return { path, kind: 'device' };
 }
 
 async function mountStatic(name: string, spec: PersistentVolumeSpec): Promise<MountedClaim> {
   if (spec.mountOptions?.length) {
     throw new Error(`volume ${name} has mountOptions: directories of this node take none`);
   }
-  if (spec.hostPath) return { path: await hostPath(spec.hostPath), isOwnable: false };
+  if (spec.hostPath) return { path: await hostPath(spec.hostPath), kind: 'host' };
   if (spec.local) {
     const { path } = spec.local;
     const stats = await stat(path).catch(() => undefined);
@@ -167,7 +183,7 @@ async function mountStatic(name: string, spec: PersistentVolumeSpec): Promise<Mo
     if (!stats.isDirectory()) {
       throw new Error(`path "${path}" is no directory: this node mounts local volumes that are`);
     }
-    return { path, isOwnable: true };
+    return { path, kind: 'directory' };
   }
   throw otherKind(spec, 'hostPath and local');
 }

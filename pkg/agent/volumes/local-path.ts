@@ -9,7 +9,13 @@ import { join } from 'node:path';
 import { isReason } from '../../api/errors.ts';
 import type { PersistentVolume } from '../../api/generated/types.ts';
 import { bytes } from '../../api/quantity.ts';
-import { LOCAL_PATH, PROVISIONED_BY, VOLUME_BYTES, VOLUME_NODE } from '../../api/volume-binding.ts';
+import {
+  LOCAL_PATH,
+  PROVISIONED_BY,
+  VOLUME_BACKING,
+  VOLUME_BYTES,
+  VOLUME_NODE,
+} from '../../api/volume-binding.ts';
 import type { Client } from '../../client/client.ts';
 import type { VolumeHost } from '../../engine/engine.ts';
 import { KeyedQueue } from '../../engine/keyed-queue.ts';
@@ -20,7 +26,9 @@ import { ObjectWatch } from '../object-watch.ts';
 import {
   type Backing,
   backingOf,
+  checkBacking,
   growBacking,
+  type Made,
   mountBacking,
   removeBacking,
   unmountBacking,
@@ -80,10 +88,12 @@ export class LocalPath {
       const backing = this.#backing(volume);
       const wanted = sizeOf(volume);
       const { host } = this.#options;
+      const made = madeOf(volume);
+      if (made) await checkBacking(backing, made);
       // What has grown meanwhile and is not in use grows now.
       if (notedBytes(volume) < wanted) await growBacking(host, backing, wanted);
-      const path = await mountBacking(host, backing, wanted);
-      await this.#note(volume, wanted);
+      const { path, kind } = await mountBacking(host, backing, wanted);
+      await this.#note(volume, { kind, bytes: wanted });
       return path;
     });
   }
@@ -149,8 +159,11 @@ export class LocalPath {
     const isFree = phase !== 'Bound' && (await users.of(name)).length === 0;
     if (isFree && (phase === 'Released' || deletionTimestamp)) return this.#remove(volume);
     if (deletionTimestamp || notedBytes(volume) >= sizeOf(volume)) return;
-    const isGrown = await growBacking(host, this.#backing(volume), sizeOf(volume));
-    if (isGrown) await this.#note(volume, sizeOf(volume));
+    const backing = this.#backing(volume);
+    const made = madeOf(volume);
+    if (made) await checkBacking(backing, made);
+    const bytes = sizeOf(volume);
+    if (await growBacking(host, backing, bytes)) await this.#note(volume, { bytes });
   }
 
   /** With policy Delete files and object go; with Retain a user deletes the object and keeps the files. */
@@ -171,9 +184,15 @@ export class LocalPath {
     await this.#patch(name, { metadata });
   }
 
-  async #note(volume: PersistentVolume, size: number): Promise<void> {
-    if (notedBytes(volume) >= size) return;
-    const annotations = { [VOLUME_BYTES]: String(size) };
+  /** Before a container writes to it, so that what is lost later is known to have been there. */
+  async #note(volume: PersistentVolume, now: Pick<Made, 'bytes'> & Partial<Made>): Promise<void> {
+    const kind = now.kind ?? madeOf(volume)?.kind;
+    const known = notedBytes(volume);
+    if (kind === madeOf(volume)?.kind && known >= now.bytes) return;
+    const annotations = {
+      [VOLUME_BYTES]: String(Math.max(known, now.bytes)),
+      ...(kind ? { [VOLUME_BACKING]: kind } : {}),
+    };
     await this.#patch(volume.metadata.name, { metadata: { annotations } });
   }
 
@@ -189,6 +208,13 @@ export class LocalPath {
 
 function sizeOf({ spec }: PersistentVolume): number {
   return bytes(spec?.capacity?.['storage']);
+}
+
+/** Undefined when no pod has ever mounted it. */
+function madeOf(volume: PersistentVolume): Made | undefined {
+  const kind = volume.metadata.annotations?.[VOLUME_BACKING];
+  if (kind !== 'directory' && kind !== 'image' && kind !== 'disk') return undefined;
+  return { kind, bytes: notedBytes(volume) };
 }
 
 function notedBytes({ metadata }: PersistentVolume): number {

@@ -14,7 +14,7 @@ import type { FieldFacts } from '../pod/field-ref.ts';
 import { isHugePages, pageBytesOf } from '../pod/huge-pages.ts';
 import type { References } from '../references.ts';
 import { writePayload } from './atomic-writer.ts';
-import { type Claims, MapError } from './claims.ts';
+import { type Claims, MapError, type MountedClaim } from './claims.ts';
 import { hostPath } from './host-path.ts';
 import { ImageVolumes } from './image-volumes.ts';
 import { type PayloadSources, payloadOf } from './payload-of.ts';
@@ -85,6 +85,11 @@ export class Volumes {
     return this.#options.claims.users();
   }
 
+  /** The claims that are mounted for a pod, by the names of its volumes. */
+  claims(uid: string): ReadonlyMap<string, MountedClaim> {
+    return this.#options.claims.mounted(uid);
+  }
+
   async close(): Promise<void> {
     const { claims, certificates } = this.#options;
     await Promise.all([claims.close(), certificates.close()]);
@@ -121,7 +126,7 @@ export class Volumes {
     }
     const claim = await this.#options.claims.mount(pod, volume, signal);
     if (claim) {
-      if (claim.isOwnable && !isReadOnly(volume)) await this.#own(pod, claim.path);
+      if (claim.kind === 'directory' && !isReadOnly(volume)) await this.#own(pod, claim.path);
       return claim.path;
     }
     const payload = await payloadOf(volume, this.#sources(facts, signal));
