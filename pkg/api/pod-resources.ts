@@ -5,14 +5,17 @@
  */
 
 import type { Container, Pod } from './generated/types.ts';
-import { bytes, compareQuantities, cpuMilli } from './quantity.ts';
+import { addQuantities, bytes, compareQuantities, cpuMilli } from './quantity.ts';
 
 type Kind = 'requests' | 'limits';
+
+/** What a pod as a whole can ask for, beside huge pages. */
+export const POD_RESOURCES: readonly string[] = ['cpu', 'memory'];
 
 /** One resource of a pod: CPU in thousandths, all else in whole units; 0 = none. */
 export function podAmount({ spec }: Pod, kind: Kind, name: string): number {
   const own = spec.resources?.[kind]?.[name] ?? podLevelRequest(spec, kind, name);
-  const amount = own === undefined ? ofContainers(spec, kind, name) : amountOf(name, own);
+  const amount = own === undefined ? containersAmount(spec, kind, name) : amountOf(name, own);
   const overhead = amountOf(name, spec.overhead?.[name]);
   // A pod without a limit does not get one by its overhead.
   return kind === 'limits' && amount === 0 ? 0 : amount + overhead;
@@ -20,7 +23,7 @@ export function podAmount({ spec }: Pod, kind: Kind, name: string): number {
 
 /** A pod-level limit is the request, too, when there is none of the pod nor of any container. */
 function podLevelRequest(spec: Pod['spec'], kind: Kind, name: string): string | undefined {
-  if (kind === 'limits' || ofContainers(spec, kind, name) > 0) return undefined;
+  if (kind === 'limits' || containersAmount(spec, kind, name) > 0) return undefined;
   return spec.resources?.limits?.[name];
 }
 
@@ -29,7 +32,7 @@ export function amountOf(name: string, quantity: string | undefined): number {
   return name === 'cpu' ? cpuMilli(quantity) : bytes(quantity);
 }
 
-function ofContainers(spec: Pod['spec'], kind: Kind, name: string): number {
+function containersAmount(spec: Pod['spec'], kind: Kind, name: string): number {
   const of = ({ resources }: Container) => amountOf(name, resources?.[kind]?.[name]);
   let sidecars = 0;
   let peak = 0;
@@ -40,6 +43,26 @@ function ofContainers(spec: Pod['spec'], kind: Kind, name: string): number {
   }
   const main = spec.containers.reduce((sum, container) => sum + of(container), 0);
   return Math.max(main + sidecars, peak);
+}
+
+/** The same as a quantity, in the format of the first one; undefined when no container says. */
+export function containersQuantity(
+  { containers, initContainers = [] }: Pod['spec'],
+  kind: Kind,
+  name: string,
+): string | undefined {
+  const isSidecar = ({ restartPolicy }: Container) => restartPolicy === 'Always';
+  const together = [
+    [...containers, ...initContainers.filter(isSidecar)],
+    ...initContainers.map((one, at) => [one, ...initContainers.slice(0, at).filter(isSidecar)]),
+  ];
+  return together
+    .flatMap((list) => {
+      const quantities = list.flatMap(({ resources }) => resources?.[kind]?.[name] ?? []);
+      return quantities.length > 0 ? [addQuantities(...quantities)] : [];
+    })
+    .sort(compareQuantities)
+    .at(-1);
 }
 
 type Amounts = Readonly<Record<string, string>>;

@@ -92,6 +92,8 @@ export interface Resource<T extends ApiObject = ApiObject> {
   prepareForUpdate?(object: T, old: T): T;
   /** Semantic validation beyond types and required fields; metadata is checked by validateMeta. */
   validate(object: T): readonly StatusCause[];
+  /** What a new object may not have; run after validate. */
+  validateCreate?(object: T): readonly StatusCause[];
   /** What may not change; run after validate. */
   validateUpdate?(object: T, old: T): readonly StatusCause[];
   /** What a write through a subresource may not change, where it changes more than status; by its name. */

@@ -73,7 +73,11 @@ async function newObject(writer: Writer, creation: Creation): Promise<ApiObject>
   const prepared = prepareNew(resource, { ...draft, metadata });
   const admitted = (await admit?.('CREATE', { object: prepared, old: undefined })) ?? prepared;
   const object = withDefaults(resource, admitted);
-  refuse(resource, object, [...validateMeta(object, resource), ...resource.validate(object)]);
+  refuse(resource, object, [
+    ...validateMeta(object, resource),
+    ...resource.validate(object),
+    ...(resource.validateCreate?.(object) ?? []),
+  ]);
   return track?.(object, undefined) ?? object;
 }
 

@@ -78,9 +78,7 @@ export function userOf(
   }
   const more = security.additionalGids ?? [];
   const imageGroups = security.hasOwnGroupsOnly ? [] : user.additionalGids;
-  return {
-    uid: user.uid,
-    gid: security.gid ?? user.gid,
-    additionalGids: [...new Set([...imageGroups, ...more])],
-  };
+  const gid = security.gid ?? user.gid;
+  // Its own group is among them, so that a file's mode for others is never the one that counts.
+  return { uid: user.uid, gid, additionalGids: [...new Set([gid, ...imageGroups, ...more])] };
 }

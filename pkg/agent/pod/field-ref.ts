@@ -1,6 +1,7 @@
 /** Values of a pod's own fields and resources for the downward API (env and volumes). */
 
 import type { Container, Pod, ResourceFieldSelector } from '../../api/generated/types.ts';
+import { POD_RESOURCES } from '../../api/pod-resources.ts';
 import { bytes, cpuMilli } from '../../api/quantity.ts';
 import { allContainers } from './records.ts';
 
@@ -50,7 +51,7 @@ function formatMap(map: Readonly<Record<string, string>> = {}): string {
   return lines.join('\n');
 }
 
-/** A container's resource, divided by the selector's divisor and rounded up. Limits default to the node's allocatable. */
+/** A container's resource, divided by the selector's divisor and rounded up. Limits default to the pod's, then to the node's allocatable. */
 export function resourceValue(
   { pod, node }: FieldFacts,
   selector: ResourceFieldSelector,
@@ -66,7 +67,8 @@ export function resourceValue(
   if (kind !== 'limits' && kind !== 'requests') {
     throw new Error(`unsupported container resource : ${selector.resource}`);
   }
-  const fallback = kind === 'limits' ? node.allocatable[name] : '0';
+  const ofPod = POD_RESOURCES.includes(name) ? pod.spec.resources?.limits?.[name] : undefined;
+  const fallback = kind === 'limits' ? (ofPod ?? node.allocatable[name]) : '0';
   const value = amounts?.[name] ?? fallback ?? '0';
   const divisor = !selector.divisor || selector.divisor === '0' ? '1' : selector.divisor;
   const isCpu = name === 'cpu';

@@ -1,24 +1,35 @@
 /** The files that a pod's containers find in /etc: hosts, hostname and resolv.conf. */
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Pod } from '../../api/generated/types.ts';
 import { type DnsFacts, resolvConf } from './resolv-conf.ts';
 
-const MAX_HOSTNAME = 63;
+/** What Kubernetes leaves of a name, and what the kernel can hold. */
+const MAX_SHORT = 63;
+const MAX_HOSTNAME = 64;
 
+/** What the kernel of the pod is told. Throws when that is too long for it. */
 export function hostnameOf(pod: Pod, clusterDomain: string): string {
-  if (pod.spec.hostnameOverride) return pod.spec.hostnameOverride;
-  const short = (pod.spec.hostname ?? pod.metadata.name)
-    .slice(0, MAX_HOSTNAME)
-    .replace(/[-.]+$/, '');
-  return pod.spec.setHostnameAsFQDN ? (domainName(pod, clusterDomain) ?? short) : short;
+  if (pod.spec.hostNetwork) return hostname();
+  const full = pod.spec.setHostnameAsFQDN ? domainName(pod, clusterDomain) : undefined;
+  if (full === undefined || full.length <= MAX_HOSTNAME) return full ?? shortName(pod);
+  throw new Error(
+    `failed to construct FQDN from pod hostname and cluster domain, FQDN ${full} is too long (${MAX_HOSTNAME} characters is the max, ${full.length} characters requested)`,
+  );
 }
 
-function domainName({ metadata, spec }: Pod, clusterDomain: string): string | undefined {
-  if (!spec.subdomain) return undefined;
-  const short = (spec.hostname ?? metadata.name).slice(0, MAX_HOSTNAME);
-  return `${short}.${spec.subdomain}.${metadata.namespace}.svc.${clusterDomain}`;
+function shortName({ metadata, spec }: Pod): string {
+  const name = spec.hostnameOverride ?? (spec.hostname || metadata.name);
+  return name.length <= MAX_SHORT ? name : name.slice(0, MAX_SHORT).replace(/[-.]+$/, '');
+}
+
+/** With its domain; undefined when it has none. */
+function domainName(pod: Pod, clusterDomain: string): string | undefined {
+  const { subdomain, hostnameOverride } = pod.spec;
+  if (!subdomain || hostnameOverride) return undefined;
+  return `${shortName(pod)}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}`;
 }
 
 /** Writes the files into `directory`; returns them by their path in the container. */
@@ -80,11 +91,9 @@ const LOCAL_HOSTS = [
 ];
 
 function hostsFile({ pod, podIps, domain, hostHosts }: HostsFacts): string {
-  const name = hostnameOf(pod, domain);
+  const name = shortName(pod);
   const full = domainName(pod, domain);
-  const own = podIps.map((ip) =>
-    full && full !== name ? `${ip}\t${full}\t${name}` : `${ip}\t${name}`,
-  );
+  const own = podIps.map((ip) => (full ? `${ip}\t${full}\t${name}` : `${ip}\t${name}`));
   const lines = pod.spec.hostNetwork
     ? ['# Kubernetes-managed hosts file (host network).', hostHosts.trimEnd()]
     : [...LOCAL_HOSTS, ...own];

@@ -212,7 +212,7 @@ function withHostname(
   pod: Pod,
   clusterDomain: string,
 ): ReadonlyMap<string, string> {
-  if (pod.spec.hostNetwork || env.has('HOSTNAME')) return env;
+  if (env.has('HOSTNAME')) return env;
   return new Map([['HOSTNAME', hostnameOf(pod, clusterDomain)], ...env]);
 }
 

@@ -23,16 +23,24 @@ const PROPAGATION = {
   Bidirectional: 'rshared',
 } as const;
 
+/** Files that belong to a container's root, as far as the container is concerned: the runtime makes them. */
+const NAMING = ['/etc/hostname', '/etc/resolv.conf'];
+
 /** Volume mounts sorted so that a parent comes before what is mounted inside it. */
 export async function containerMounts(facts: MountFacts): Promise<readonly Mount[]> {
   const { container, files } = facts;
+  const hasReadOnlyRoot = container.securityContext?.readOnlyRootFilesystem === true;
   const own = await Promise.all(
     (container.volumeMounts ?? []).map((mount) => volumeMount(facts, mount)),
   );
   const taken = new Set(own.map(({ destination }) => destination));
   const given = [...files]
     .filter(([destination]) => !taken.has(destination))
-    .map(([destination, source]) => ({ source, destination, isReadOnly: false }));
+    .map(([destination, source]) => ({
+      source,
+      destination,
+      isReadOnly: hasReadOnlyRoot && NAMING.includes(destination),
+    }));
   return [...given, ...own].sort((a, b) => depth(a.destination) - depth(b.destination));
 }
 

@@ -5,18 +5,18 @@ import {
   each,
   invalidEach,
   invalidValue,
-  notSupported,
   oneOf,
   required,
   requiredName,
   requiredOneOf,
   unique,
 } from '../field-errors.ts';
-import type { Container, ContainerPort, EnvFromSource, EnvVar } from '../generated/types.ts';
-import { configKey, dnsLabel, dnsSubdomain, envName, portName, portNumber } from '../names.ts';
+import type { Container, ContainerPort, ContainerResizePolicy } from '../generated/types.ts';
+import { dnsLabel, portName, portNumber } from '../names.ts';
+import { envCauses, envFromCauses } from './env-validation.ts';
 import { deviceCauses, type MountContext, mountCauses } from './mount-validation.ts';
 import { lifecycleCauses, probeCauses } from './probe-validation.ts';
-import { resourceCauses } from './quantity-validation.ts';
+import { hugePageCauses, resourceCauses } from './quantity-validation.ts';
 import { ruleCauses } from './restart-rule-validation.ts';
 import { validateSecurity } from './security-validation.ts';
 
@@ -25,29 +25,13 @@ export interface ContainerContext extends MountContext {
   readonly isHostNetwork: boolean;
   /** Its users are those of the host: not with hostUsers: false. */
   readonly hasHostUsers: boolean;
+  /** Of the pod; the last two undefined when it does not say. */
+  readonly restartPolicy: string | undefined;
+  readonly graceSeconds: number | undefined;
+  readonly os: string | undefined;
+  /** The pod as a whole asks for something. */
+  readonly hasPodResources: boolean;
 }
-
-const FIELD_PATHS = [
-  'metadata.annotations',
-  'metadata.labels',
-  'metadata.name',
-  'metadata.namespace',
-  'metadata.uid',
-  'spec.nodeName',
-  'spec.serviceAccountName',
-  'status.hostIP',
-  'status.hostIPs',
-  'status.podIP',
-  'status.podIPs',
-];
-const RESOURCES = [
-  'limits.cpu',
-  'limits.ephemeral-storage',
-  'limits.memory',
-  'requests.cpu',
-  'requests.ephemeral-storage',
-  'requests.memory',
-];
 
 /** Everything that is wrong with one container. */
 export function validateContainer(
@@ -65,15 +49,17 @@ export function validateContainer(
       ({ name }) => name,
       (index) => `${path}.ports[${index}].name`,
     ),
-    ...each(`${path}.env`, container.env, envCauses),
+    ...each(`${path}.env`, container.env, (one, at) => envCauses(one, at, context.volumes)),
     ...each(`${path}.envFrom`, container.envFrom, envFromCauses),
     ...mountCauses(container.volumeMounts, `${path}.volumeMounts`, context),
     ...deviceCauses(container, `${path}.volumeDevices`, context),
     ...probeCauses(container.livenessProbe, `${path}.livenessProbe`, 'liveness'),
     ...probeCauses(container.readinessProbe, `${path}.readinessProbe`, 'readiness'),
     ...probeCauses(container.startupProbe, `${path}.startupProbe`, 'startup'),
-    ...lifecycleCauses(container.lifecycle, `${path}.lifecycle`),
+    ...lifecycleCauses(container.lifecycle, `${path}.lifecycle`, context),
     ...resourceCauses(`${path}.resources`, container.resources),
+    ...(context.hasPodResources ? [] : hugePageCauses(`${path}.resources`, container.resources)),
+    ...resizeCauses(container.resizePolicy, `${path}.resizePolicy`, context),
     ...requiredOneOf(`${path}.imagePullPolicy`, imagePullPolicy, [
       'Always',
       'IfNotPresent',
@@ -122,73 +108,24 @@ function portCauses(
   ];
 }
 
-function envCauses({ name, value, valueFrom }: EnvVar, path: string): Causes {
-  const named = requiredName(`${path}.name`, name, envName);
-  if (!valueFrom) return named;
-  const at = `${path}.valueFrom`;
-  const sources = Object.values(valueFrom).filter(
-    (source) => source !== undefined && source !== null,
-  );
-  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = valueFrom;
-  return [
-    ...named,
-    ...(value ? [invalidValue(at, '', 'may not be specified when `value` is not empty')] : []),
-    ...(sources.length === 1
-      ? []
-      : [
-          invalidValue(
-            at,
-            '',
-            sources.length === 0
-              ? 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`'
-              : 'may not have more than one field specified at a time',
-          ),
-        ]),
-    ...(fieldRef ? fieldRefCauses(fieldRef.fieldPath, `${at}.fieldRef.fieldPath`) : []),
-    ...(resourceFieldRef
-      ? resourceFieldCauses(resourceFieldRef.resource, `${at}.resourceFieldRef.resource`)
-      : []),
-    ...keyCauses(configMapKeyRef, `${at}.configMapKeyRef`),
-    ...keyCauses(secretKeyRef, `${at}.secretKeyRef`),
-  ];
-}
-
-function fieldRefCauses(fieldPath: string | undefined, path: string): Causes {
-  if (!fieldPath) return [required(path)];
-  if (/^metadata\.(?:annotations|labels)\['.+'\]$/.test(fieldPath)) return [];
-  const known = FIELD_PATHS.filter(
-    (name) => !name.endsWith('annotations') && !name.endsWith('labels'),
-  );
-  return FIELD_PATHS.includes(fieldPath) ? [] : [notSupported(path, fieldPath, known)];
-}
-
-function resourceFieldCauses(resource: string | undefined, path: string): Causes {
-  if (!resource) return [required(path)];
-  const isKnown = RESOURCES.includes(resource) || /^(?:limits|requests)\.hugepages-/.test(resource);
-  return isKnown ? [] : [notSupported(path, resource, RESOURCES)];
-}
-
-function keyCauses(
-  ref: { readonly name?: string; readonly key: string } | undefined,
+function resizeCauses(
+  policies: readonly ContainerResizePolicy[] | undefined,
   path: string,
+  { restartPolicy: ofPod }: ContainerContext,
 ): Causes {
-  if (!ref) return [];
+  const why = "must be 'NotRequired' when `restartPolicy` is 'Never'";
   return [
-    ...(ref.name
-      ? invalidEach(`${path}.name`, ref.name, dnsSubdomain(ref.name))
-      : [required(`${path}.name`)]),
-    ...requiredName(`${path}.key`, ref.key, configKey),
-  ];
-}
-
-function envFromCauses({ prefix, configMapRef, secretRef }: EnvFromSource, path: string): Causes {
-  const isOne = Boolean(configMapRef) !== Boolean(secretRef);
-  return [
-    ...(prefix ? invalidEach(`${path}.prefix`, prefix, envName(prefix)) : []),
-    ...(isOne
-      ? []
-      : [invalidValue(path, '', 'must specify one of: `configMapRef` or `secretRef`')]),
-    ...(configMapRef && !configMapRef.name ? [required(`${path}.configMapRef.name`)] : []),
-    ...(secretRef && !secretRef.name ? [required(`${path}.secretRef.name`)] : []),
+    ...unique(
+      policies,
+      ({ resourceName }) => resourceName,
+      (index) => `${path}[${index}]`,
+    ),
+    ...(policies ?? []).flatMap(({ resourceName, restartPolicy }) => [
+      ...requiredOneOf(path, resourceName, ['cpu', 'memory']),
+      ...requiredOneOf(path, restartPolicy, ['NotRequired', 'RestartContainer']),
+      ...(ofPod === 'Never' && restartPolicy === 'RestartContainer'
+        ? [invalidValue(path, restartPolicy, why)]
+        : []),
+    ]),
   ];
 }

@@ -13,6 +13,7 @@ import type {
   Probe,
   ResourceRequirements,
 } from '../generated/types.ts';
+import { containersQuantity, POD_RESOURCES } from '../pod-resources.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import { volumeDefaults } from './volume-defaults.ts';
 
@@ -29,12 +30,7 @@ export function quantityDefaults(list: Quantities): Quantities {
 }
 
 function canonicalOrSame(value: string): string {
-  try {
-    return canonicalQuantity(value);
-  } catch (error) {
-    if (error instanceof QuantityError) return value;
-    throw error;
-  }
+  return quietly(() => canonicalQuantity(value)) ?? value;
 }
 
 function httpScheme<T extends Probe | NonNullable<Lifecycle['postStart']>>(action: T): T {
@@ -147,11 +143,36 @@ function ownDefaults(spec: PodSpec): PodSpec {
     change(spec.hostNetwork ? change(container, { ports: each(hostPort) }) : container, {
       resources: resourceDefaults,
     });
-  return change(fill(spec, { enableServiceLinks: true }), {
+  const filled = change(fill(spec, { enableServiceLinks: true }), {
     containers: each(own),
     initContainers: each(own),
-    resources: resourceDefaults,
   });
+  return change(filled, { resources: (resources) => wholeDefaults(filled, resources) });
+}
+
+/** What a pod with limits of its own asks for: what its containers do, else its limits. */
+function wholeDefaults(spec: PodSpec, resources: ResourceRequirements): ResourceRequirements {
+  const canonical = change(resources, { limits: quantityDefaults, requests: quantityDefaults });
+  const { limits, requests } = canonical;
+  if (!limits || Object.keys(limits).length === 0) return canonical;
+  const ofContainers = POD_RESOURCES.flatMap((name) => {
+    const sum = quietly(() => containersQuantity(spec, 'requests', name));
+    return sum === undefined ? [] : [[name, sum]];
+  });
+  return {
+    ...canonical,
+    requests: { ...limits, ...Object.fromEntries(ofContainers), ...requests },
+  };
+}
+
+/** Undefined when something is no quantity: validation tells of it. */
+function quietly(read: () => string | undefined): string | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof QuantityError) return undefined;
+    throw error;
+  }
 }
 
 function hostPort(port: ContainerPort): ContainerPort {

@@ -16,17 +16,17 @@ import {
 import type { Container, PodSpec } from '../generated/types.ts';
 import type { ObjectMeta } from '../meta.ts';
 import { validateLabels } from '../meta-validation.ts';
-import { dnsLabel, dnsSubdomain, qualifiedName } from '../names.ts';
+import { dnsSubdomain, qualifiedName } from '../names.ts';
 import { type ContainerContext, validateContainer } from './container-validation.ts';
 import { validateEphemeral } from './ephemeral-validation.ts';
+import { dnsCauses, hostNameCauses } from './host-name-validation.ts';
+import { osCauses } from './os-validation.ts';
 import { affinityCauses, spreadCauses, tolerationCauses } from './placement-validation.ts';
+import { podResourceCauses } from './pod-resource-validation.ts';
 import { validatePodSecurity } from './security-validation.ts';
-import { ipCauses } from './service-validation.ts';
 import { validateVolume } from './volume-validation.ts';
 
 const DEADLINE_MAX = 2 ** 31 - 1;
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
-const DNS_SERVERS_MAX = 3;
 
 /** Where a pod's spec stands, and what its kind asks of it. */
 export interface PodSpecPlace {
@@ -47,7 +47,10 @@ export function validatePodSpec(spec: PodSpec | undefined, { field }: PodSpecPla
       'Never',
       'OnFailure',
     ]),
+    ...hostNameCauses(spec, field),
     ...dnsCauses(spec, field),
+    ...podResourceCauses(spec, field),
+    ...osCauses(spec, field),
     ...identityCauses(spec, field),
     ...validateLabels(`${field}.nodeSelector`, spec.nodeSelector),
     ...each(`${field}.tolerations`, spec.tolerations, tolerationCauses),
@@ -78,6 +81,10 @@ function containerCauses(spec: PodSpec, field: string): Causes {
     volumes,
     isHostNetwork: spec.hostNetwork ?? false,
     hasHostUsers: spec.hostUsers !== false,
+    restartPolicy: spec.restartPolicy,
+    graceSeconds: spec.terminationGracePeriodSeconds,
+    os: spec.os?.name,
+    hasPodResources: spec.resources !== undefined,
   };
   const inits = spec.initContainers ?? [];
   return [
@@ -137,39 +144,6 @@ function hostPortCauses(containers: readonly Container[], field: string): Causes
   );
 }
 
-function dnsCauses({ dnsPolicy, dnsConfig }: PodSpec, field: string): Causes {
-  const path = `${field}.dnsConfig`;
-  const servers = dnsConfig?.nameservers ?? [];
-  const isNone = dnsPolicy === 'None';
-  return [
-    ...requiredOneOf(`${field}.dnsPolicy`, dnsPolicy, DNS_POLICIES),
-    ...(isNone && !dnsConfig
-      ? [required(path, 'must provide `dnsConfig` when `dnsPolicy` is None')]
-      : []),
-    ...(isNone && dnsConfig && servers.length === 0
-      ? [
-          required(
-            `${path}.nameservers`,
-            'must provide at least one DNS nameserver when `dnsPolicy` is None',
-          ),
-        ]
-      : []),
-    ...(servers.length > DNS_SERVERS_MAX
-      ? [
-          invalidValue(
-            `${path}.nameservers`,
-            servers,
-            `must not have more than ${DNS_SERVERS_MAX} nameservers`,
-          ),
-        ]
-      : []),
-    ...each(`${path}.nameservers`, servers, (server, at) => ipCauses(at, server)),
-    ...each(`${path}.options`, dnsConfig?.options, ({ name }, at) =>
-      name ? [] : [required(at, 'must not be empty')],
-    ),
-  ];
-}
-
 function identityCauses(spec: PodSpec, field: string): Causes {
   const named = (
     name: 'nodeName' | 'serviceAccountName' | 'priorityClassName' | 'runtimeClassName',
@@ -182,15 +156,8 @@ function identityCauses(spec: PodSpec, field: string): Causes {
     ...named('nodeName'),
     ...named('priorityClassName'),
     ...named('runtimeClassName'),
-    ...(spec.hostname
-      ? invalidEach(`${field}.hostname`, spec.hostname, dnsLabel(spec.hostname))
-      : []),
-    ...(spec.subdomain
-      ? invalidEach(`${field}.subdomain`, spec.subdomain, dnsLabel(spec.subdomain))
-      : []),
     ...requiredName(`${field}.schedulerName`, spec.schedulerName, () => []),
     ...oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ['Never', 'PreemptLowerPriority']),
-    ...(spec.os ? requiredOneOf(`${field}.os.name`, spec.os.name, ['linux', 'windows']) : []),
     ...each(`${field}.readinessGates`, spec.readinessGates, ({ conditionType }, path) =>
       invalidEach(`${path}.conditionType`, conditionType, qualifiedName(conditionType)),
     ),
@@ -236,12 +203,22 @@ function hostCauses(spec: PodSpec, field: string): Causes {
     ...(hostUsers === false
       ? shared.map((name) => forbiddenField(`${context}.${name}`, 'when `hostUsers` is false'))
       : []),
-    ...each(`${field}.hostAliases`, spec.hostAliases, ({ ip, hostnames }, path) => [
-      ...ipCauses(`${path}.ip`, ip),
-      ...each(`${path}.hostnames`, hostnames, (name, at) =>
-        invalidEach(at, name, dnsSubdomain(name)),
-      ),
-    ]),
+    ...sysctlCauses(spec, `${context}.sysctls`),
     ...validatePodSecurity(spec.securityContext, context),
   ];
+}
+
+/** What would be the host's is not for the pod to set. */
+function sysctlCauses({ securityContext, hostNetwork, hostIPC }: PodSpec, field: string): Causes {
+  return each(field, securityContext?.sysctls, ({ name = '' }, path) => {
+    const dotted = name.replaceAll('/', '.');
+    const owner =
+      hostNetwork && dotted.startsWith('net.')
+        ? 'hostNetwork'
+        : hostIPC && /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(dotted)
+          ? 'hostIPC'
+          : undefined;
+    const why = `may not be specified when '${owner}' is true`;
+    return owner ? [invalidValue(`${path}.name`, name, why)] : [];
+  });
 }

@@ -1,5 +1,6 @@
 /** Pods. */
 
+import { forbiddenField } from '../field-errors.ts';
 import type { Pod } from '../generated/types.ts';
 import type { Resource } from '../resource.ts';
 import { POD_COLUMNS } from './pod-columns.ts';
@@ -45,6 +46,10 @@ export const pods: Resource<Pod> = {
     status: { phase: 'Pending', qosClass: qosClass(pod.spec) },
   }),
   validate: ({ spec, metadata }) => validatePodSpec(spec, { field: 'spec', metadata }),
+  validateCreate: ({ spec }) =>
+    spec.ephemeralContainers?.length
+      ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]
+      : [],
   validateUpdate: validatePodUpdate,
   validateSubresource: {
     ephemeralcontainers: validateEphemeralUpdate,

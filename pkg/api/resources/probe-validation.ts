@@ -2,9 +2,11 @@
 
 import {
   type Causes,
+  forbiddenField,
   invalidEach,
   invalidValue,
   notNegative,
+  notSupported,
   oneOf,
   required,
 } from '../field-errors.ts';
@@ -40,9 +42,7 @@ function handlerCauses(handler: Handler, path: string): Causes {
   const given = HANDLERS.filter((name) => handler[name] !== undefined);
   const many = given
     .slice(1)
-    .map((name) =>
-      invalidValue(`${path}.${name}`, handler[name], 'may not specify more than 1 handler type'),
-    );
+    .map((name) => forbiddenField(`${path}.${name}`, 'may not specify more than 1 handler type'));
   return [
     ...(given.length === 0 ? [required(path, 'must specify a handler type')] : many),
     ...(exec && !exec.command?.length ? [required(`${path}.exec.command`)] : []),
@@ -88,11 +88,58 @@ export function probeCauses(
   ];
 }
 
-/** Everything that is wrong with a container's hooks. */
-export function lifecycleCauses(lifecycle: Lifecycle | undefined, path: string): Causes {
-  const { postStart, preStop } = lifecycle ?? {};
+/** What the hooks' checks need to know of the pod. */
+export interface LifecycleContext {
+  readonly graceSeconds: number | undefined;
+  readonly os: string | undefined;
+}
+
+/** Everything that is wrong with a container's hooks and its stop signal. */
+export function lifecycleCauses(
+  lifecycle: Lifecycle | undefined,
+  path: string,
+  { graceSeconds, os }: LifecycleContext,
+): Causes {
+  const { stopSignal } = lifecycle ?? {};
   return [
-    ...(postStart ? handlerCauses(postStart, `${path}.postStart`) : []),
-    ...(preStop ? handlerCauses(preStop, `${path}.preStop`) : []),
+    ...(['postStart', 'preStop'] as const).flatMap((name) => {
+      const hook = lifecycle?.[name];
+      if (!hook) return [];
+      const at = `${path}.${name}`;
+      return [...handlerCauses(hook, at), ...sleepCauses(hook, `${at}.sleep`, graceSeconds)];
+    }),
+    ...(stopSignal === undefined ? [] : signalCauses(stopSignal, `${path}.stopSignal`, os)),
   ];
+}
+
+function sleepCauses(
+  { sleep }: LifecycleHandler,
+  path: string,
+  graceSeconds: number | undefined,
+): Causes {
+  if (!sleep || graceSeconds === undefined) return [];
+  const why = `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`;
+  const isWrong = sleep.seconds < 0 || sleep.seconds > graceSeconds;
+  return isWrong ? [invalidValue(path, sleep.seconds, why)] : [];
+}
+
+const WINDOWS_SIGNALS = ['SIGKILL', 'SIGTERM'];
+/** SIGRTMIN and SIGRTMAX are this far apart. */
+const RT_SPAN = 30;
+const RT_HALF = RT_SPAN / 2;
+const LINUX_SIGNALS = [
+  ...'SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT'.split(
+    ' ',
+  ),
+  ...'SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT SIGSEGV SIGSTKFLT SIGSTOP SIGSYS'.split(' '),
+  ...'SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM'.split(' '),
+  ...'SIGWINCH SIGXCPU SIGXFSZ SIGRTMIN SIGRTMAX'.split(' '),
+  ...Array.from({ length: RT_HALF }, (_, index) => `SIGRTMIN+${index + 1}`),
+  ...Array.from({ length: RT_HALF - 1 }, (_, index) => `SIGRTMAX-${index + 1}`),
+];
+
+function signalCauses(signal: string, path: string, os: string | undefined): Causes {
+  if (!os) return [forbiddenField(path, 'may not be set for containers with empty `spec.os.name`')];
+  const known = os === 'windows' ? WINDOWS_SIGNALS : LINUX_SIGNALS;
+  return known.includes(signal) ? [] : [notSupported(path, signal, known.toSorted())];
 }

@@ -8,8 +8,10 @@ import {
   notSupported,
   oneOf,
   required,
+  tooLong,
 } from '../field-errors.ts';
 import type {
+  AppArmorProfile,
   PodSecurityContext,
   SeccompProfile,
   SecurityContext,
@@ -22,7 +24,9 @@ const SYSCTL_MAX_CHARACTERS = 253;
 const SYSCTL_SEGMENT = '[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
 const SYSCTL_FORMAT = `^(${SYSCTL_SEGMENT}[\\./])*${SYSCTL_SEGMENT}$`;
 const SYSCTL = new RegExp(SYSCTL_FORMAT);
-const SECCOMP_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
+const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
+/** The longest name of a profile, in bytes. */
+const APP_ARMOR_NAME_MAX = 4095;
 
 /** Everything that is wrong with the security context of a pod. */
 export function validatePodSecurity(context: PodSecurityContext | undefined, path: string): Causes {
@@ -42,6 +46,7 @@ export function validatePodSecurity(context: PodSecurityContext | undefined, pat
       'OnRootMismatch',
     ]),
     ...seccompCauses(context.seccompProfile, `${path}.seccompProfile`),
+    ...appArmorCauses(context.appArmorProfile, `${path}.appArmorProfile`),
   ];
 }
 
@@ -62,6 +67,7 @@ export function validateSecurity(
       ? [invalidValue(`${path}.procMount`, procMount, why)]
       : []),
     ...seccompCauses(context.seccompProfile, `${path}.seccompProfile`),
+    ...appArmorCauses(context.appArmorProfile, `${path}.appArmorProfile`),
     ...escalationCauses(context, `${path}.allowPrivilegeEscalation`),
   ];
 }
@@ -101,7 +107,7 @@ function seccompCauses(profile: SeccompProfile | undefined, path: string): Cause
   if (!profile) return [];
   const { type, localhostProfile: file } = profile;
   if (!type) return [required(path, 'type is required when seccompProfile is set')];
-  if (!SECCOMP_TYPES.includes(type)) return [notSupported(`${path}.type`, type, SECCOMP_TYPES)];
+  if (!PROFILE_TYPES.includes(type)) return [notSupported(`${path}.type`, type, PROFILE_TYPES)];
   const at = `${path}.localhostProfile`;
   if (type !== 'Localhost')
     return file === undefined
@@ -110,4 +116,19 @@ function seccompCauses(profile: SeccompProfile | undefined, path: string): Cause
   if (!file) return [required(at, 'must be set when seccomp type is Localhost')];
   if (file.startsWith('/')) return [invalidValue(at, file, 'must be a relative path')];
   return file.split('/').includes('..') ? [invalidValue(at, file, "must not contain '..'")] : [];
+}
+
+function appArmorCauses(profile: AppArmorProfile | undefined, path: string): Causes {
+  if (!profile) return [];
+  const { type, localhostProfile: name } = profile;
+  if (!type) return [required(`${path}.type`, 'type is required when appArmorProfile is set')];
+  const at = `${path}.localhostProfile`;
+  if (type !== 'Localhost') {
+    const why = 'can only be set when AppArmor type is Localhost';
+    const unknown = oneOf(`${path}.type`, type, PROFILE_TYPES);
+    return [...unknown, ...(name === undefined ? [] : [invalidValue(at, name, why)])];
+  }
+  if (!name) return [required(at, 'must be set when AppArmor type is Localhost')];
+  if (name.trim() !== name) return [invalidValue(at, name, 'must not be padded with whitespace')];
+  return name.length > APP_ARMOR_NAME_MAX ? [tooLong(at, APP_ARMOR_NAME_MAX)] : [];
 }

@@ -60,6 +60,7 @@ function sourceCauses(volume: Volume, path: string): Causes {
     projected,
     downwardAPI,
     nfs,
+    image,
   } = volume;
   return [
     ...(emptyDir?.sizeLimit === undefined
@@ -74,6 +75,7 @@ function sourceCauses(volume: Volume, path: string): Causes {
     ...each(`${path}.projected.sources`, projected?.sources, projectionCauses),
     ...(downwardAPI ? modeCauses(downwardAPI.defaultMode, `${path}.downwardAPI.defaultMode`) : []),
     ...each(`${path}.downwardAPI`, downwardAPI?.items, fileCauses),
+    ...oneOf(`${path}.image.pullPolicy`, image?.pullPolicy, ['Always', 'IfNotPresent', 'Never']),
     ...(nfs && !nfs.server ? [required(`${path}.nfs.server`)] : []),
     ...(nfs && !nfs.path ? [required(`${path}.nfs.path`)] : []),
   ];

@@ -258,6 +258,6 @@ function summarise(failures: readonly unknown[], reference: Reference): unknown 
   return new ImageError(
     chosen.code,
     `cannot pull ${format(reference)}: ${texts.join('; ')}`,
-    chosen,
+    chosen.cause,
   );
 }

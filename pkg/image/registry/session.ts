@@ -57,7 +57,11 @@ export class RegistrySession {
       } catch (error) {
         if (!(error instanceof TransferError)) throw error;
         if (attempt >= MAX_ATTEMPTS) {
-          throw new ImageError('Unreachable', `${error.message} (${attempt} attempts)`, error);
+          throw new ImageError(
+            'Unreachable',
+            `${error.message} (${attempt} attempts)`,
+            error.cause,
+          );
         }
         this.#options.log.debug('Retried a registry request', { host: this.host, error });
         await sleep(backoff.next(), signal);
