@@ -16,6 +16,7 @@ import {
   RevisionConflict,
   type StoreEvent,
 } from '../store/backend.ts';
+import { ownBytes } from '../store/value.ts';
 import { Encodings } from './encodings.ts';
 
 /** What a write that lost a race is told; clients match on this text. */
@@ -120,7 +121,7 @@ export class Storage {
     try {
       const stored = await this.store.put(
         key,
-        (revision) => Buffer.from(JSON.stringify(stamped(kept, revision))),
+        (revision) => ownBytes(JSON.stringify(stamped(kept, revision))),
         { expected, ...volatility(resource) },
       );
       return this.objectOf(resource, stored);

@@ -46,7 +46,7 @@ export interface WriteOptions {
   readonly isVolatile?: boolean;
 }
 
-/** Makes the bytes to store once the revision of the write is known. */
+/** Makes the bytes to store, in memory of their own (value.ts), once the revision of the write is known. */
 export type Encode = (revision: number) => Buffer;
 
 export interface Watch extends AsyncIterable<readonly StoreEvent[]> {

@@ -5,6 +5,7 @@
  */
 
 import type { LogEntry } from './journal.ts';
+import { ownCopy } from './value.ts';
 
 const HEADER_BYTES = 32;
 const UNKNOWN = -1;
@@ -45,7 +46,7 @@ export function unpackBatch(bytes: ArrayBuffer, { isCopied = false } = {}): LogE
     const key = input.toString('utf8', at + HEADER_BYTES, keyEnd);
     const valueEnd = keyEnd + Math.max(valueBytes - 1, 0);
     const view = input.subarray(keyEnd, valueEnd);
-    const value = valueBytes === 0 ? undefined : isCopied ? Buffer.from(view) : view;
+    const value = valueBytes === 0 ? undefined : isCopied ? ownCopy(view) : view;
     entries.push({
       revision,
       createRevision,

@@ -54,6 +54,23 @@ suite('sqlite store', ({ test, cleanup }) => {
     assert.equal(seen, ['put 2 1', 'put x undefined', 'delete 2 2', 'put y x']);
   });
 
+  test('a value that is read from the file or its history keeps no memory but its own', async () => {
+    const file = join(directory(), 'state.db');
+    const first = await open(file);
+    const { revision } = await first.put('/w/a', text('1'));
+    await first.put('/w/a', text('22'));
+    await first.close();
+    const second = await open(file);
+    cleanup(() => second.close());
+    const { items } = await second.listAt('/w/', revision);
+    const values = [second.get('/w/a'), ...items].map((item) => item?.value);
+    assert.equal(values.map(String), ['22', '1']);
+    assert.equal(
+      values.map((value) => value?.buffer.byteLength),
+      [2, 1],
+    );
+  });
+
   test('what a write replaces is right when volatile and durable writes of a key take turns', async () => {
     const file = join(directory(), 'state.db');
     const first = await open(file);

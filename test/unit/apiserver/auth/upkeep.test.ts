@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import type { Event } from '../../../../pkg/api/generated/types.ts';
 import { createAuthorizer } from '../../../../pkg/apiserver/auth/authorizer.ts';
@@ -91,7 +92,7 @@ suite('apiserver/upkeep', ({ test, cleanup }) => {
     const store = openMemory();
     const registry = createRegistry({ store, clock });
     const abort = new AbortController();
-    const running = cleanEvents({ registry, clock, log: silent, signal: abort.signal });
+    const running = cleanEvents({ store, registry, clock, log: silent, signal: abort.signal });
     cleanup(async () => {
       abort.abort(new Error('test over'));
       await running;
@@ -119,5 +120,32 @@ suite('apiserver/upkeep', ({ test, cleanup }) => {
     assert.equal(names(), ['touched']);
     await clock.pass(60 * 60_000);
     assert.equal(names(), []);
+  });
+
+  test('of more than 20,000 events the oldest go', async () => {
+    const clock = movableClock();
+    const store = openMemory();
+    const registry = createRegistry({ store, clock });
+    const abort = new AbortController();
+    cleanup(() => store.close());
+    const key = (at: number) => `/registry/core/events/n/${at}`;
+    const put = (at: number) => {
+      const event = (revision: number) => ({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name: String(at), namespace: 'n', resourceVersion: String(revision) },
+      });
+      const encode = (revision: number) => Buffer.from(JSON.stringify(event(revision)));
+      return store.put(key(at), encode, { isVolatile: true });
+    };
+    for (let at = 0; at < 20_002; at++) void put(at);
+    await put(0);
+    const running = cleanEvents({ store, registry, clock, log: silent, signal: abort.signal });
+    while (store.get(key(2))) await nextTurn();
+    const kept = [0, 1, 2, 3, 20_001].filter((at) => store.get(key(at)));
+    abort.abort(new Error('test over'));
+    await running;
+    assert.equal(kept, [0, 3, 20_001]);
+    assert.is(store.list('/registry/core/events/').items.length, 20_000);
   });
 });
