@@ -25,8 +25,7 @@
 #define SLOT_FD 4
 #define FIRST_FREE_FD 5
 #define FIXED_POLLS 3
-/* How long a client may take to read an error and go. */
-#define DRAIN_MAX_S 10
+
 /* How long the daemon before may take to end. */
 #define PREDECESSOR_MAX_S 5
 /* How long the next connection waits when none could be taken for want of descriptors or memory. */
@@ -42,24 +41,6 @@ struct server {
     int slots[JOBS_MAX];
     unsigned int slot_count;
 };
-
-int reply_result(int connection, json_object *result)
-{
-    cleanup_free char *line =
-        text_format("{\"result\":%s}\n", result == NULL ? "{}" : json_line(result));
-    return write_all(connection, line, strlen(line));
-}
-
-void reply_error(int connection, const struct error *e)
-{
-    cleanup_json json_object *answer = json_object_new_object();
-    json_object *error = json_object_new_object();
-    json_put_text(error, "code", err_name(e->code));
-    json_put_text(error, "message", e->message);
-    json_object_object_add(answer, "error", error);
-    cleanup_free char *line = text_format("%s\n", json_line(answer));
-    (void)write_all(connection, line, strlen(line));
-}
 
 /* Reads up to the first newline; what follows it already is *rest. */
 static int read_request(struct error *e, int connection, char **line, const char **rest,
@@ -95,20 +76,13 @@ static int read_request(struct error *e, int connection, char **line, const char
     return 0;
 }
 
-/* Longest wait of a read; 0 = for ever. */
-static void set_patience(int connection, long seconds)
-{
-    struct timeval patience = {.tv_sec = seconds};
-    (void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-}
-
 static int run_job(struct error *e, struct job *job)
 {
     cleanup_free char *line = NULL;
-    set_patience(job->connection, REQUEST_MAX_S);
+    reply_patience(job->connection, REQUEST_MAX_S);
     if (read_request(e, job->connection, &line, &job->rest, &job->rest_size) < 0)
         return -1;
-    set_patience(job->connection, 0);
+    reply_patience(job->connection, 0);
     if (json_parse(e, line, &job->request) < 0)
         return -1;
     const char *verb = json_text(job->request, "verb", "");
@@ -147,16 +121,6 @@ void job_release(struct job *job)
     job->slot = -1;
 }
 
-/* Closing with bytes unread would cut the answer off: takes them until the client has gone. */
-static void drain(int connection)
-{
-    char bytes[4096];
-    shutdown(connection, SHUT_WR);
-    set_patience(connection, DRAIN_MAX_S);
-    while (read(connection, bytes, sizeof bytes) > 0)
-        continue;
-}
-
 static _Noreturn void job_main(const struct server *server, int connection, int slot)
 {
     struct error e = {0};
@@ -174,19 +138,11 @@ static _Noreturn void job_main(const struct server *server, int connection, int 
         result = run_job(&e, &job);
     if (result < 0) {
         reply_error(CONNECTION_FD, &e);
-        drain(CONNECTION_FD);
+        reply_drain(CONNECTION_FD);
     } else {
         (void)reply_result(CONNECTION_FD, job.result);
     }
     _exit(result < 0);
-}
-
-static int refuse(int connection, const char *what)
-{
-    struct error e;
-    err_set(&e, errno, "%s", what);
-    reply_error(connection, &e);
-    return 0;
 }
 
 /* -1: none could be taken, and the one that waits goes on waiting. */
@@ -197,13 +153,13 @@ static int accept_job(struct server *server)
     if (connection < 0)
         return -1;
     if (pipe2(pair, O_CLOEXEC) < 0)
-        return refuse(connection, "pipe");
+        return reply_refusal(connection, "pipe");
     cleanup_close int ours = pair[0], slot = pair[1];
     pid_t pid = fork();
     if (pid == 0)
         job_main(server, connection, slot);
     if (pid < 0)
-        return refuse(connection, "fork");
+        return reply_refusal(connection, "fork");
     server->slots[server->slot_count++] = steal_fd(&ours);
     return 0;
 }

@@ -50,8 +50,14 @@ int job_check_daemon(struct error *e, const struct job *job);
 /* It goes on as something else than a job: a shim, a relay. */
 void job_release(struct job *job);
 
-/* Returns -1 when the client has gone. */
+/* reply.c. Returns -1 when the client has gone. */
 int reply_result(int connection, json_object *result);
 void reply_error(int connection, const struct error *e);
+/* Longest wait of a read; 0 = for ever. */
+void reply_patience(int connection, long seconds);
+/* Closing with bytes unread would cut the answer off: takes them until the client has gone. */
+void reply_drain(int connection);
+/* For a request that no process can be made for, with errno's reason. Returns 0. */
+int reply_refusal(int connection, const char *what);
 
 #endif

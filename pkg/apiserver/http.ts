@@ -19,6 +19,7 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { StatusError, tooManyRequests } from '../api/errors.ts';
 import { readBody } from './body.ts';
+import { limitConnections } from './connection-limit.ts';
 import type {
   Authenticator,
   Authorizer,
@@ -99,6 +100,7 @@ export class HttpFront {
       });
     });
     listener.on('error', (error) => this.#options.parts.log.warn('Lost a listener', { error }));
+    limitConnections(listener, this.#options.parts);
     this.#listeners.add(listener);
     return {
       port: (listener.address() as AddressInfo).port,

@@ -21,11 +21,15 @@ export const PARALLEL_UNPACKS = 2;
 
 /** Until a registry answers with headers. */
 export const RESPONSE_TIMEOUT_MS = 30_000;
-/** Without one byte of a transfer. */
+/** In which a transfer must bring at least so many bytes: one that trickles would hold up all other pulls for ever. */
 export const STALL_TIMEOUT_MS = 30_000;
-/** Attempts in a row without progress before a transfer gives up. */
+export const STALL_MIN_BYTES = 4096;
+/** Attempts in a row that brought less than STALL_MIN_BYTES before a transfer gives up. */
 export const MAX_ATTEMPTS = 5;
 export const RETRY_FIRST_MS = 250;
 export const RETRY_MAX_MS = 8_000;
 export const MAX_REDIRECTS = 5;
 export const MAX_TOKEN_BYTES = MIB;
+/** Of what a registry says, in an error: it becomes part of a pod's status and of events. */
+export const MAX_TOLD_PLATFORMS = 10;
+export const MAX_TOLD_LENGTH = 64;

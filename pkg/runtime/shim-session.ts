@@ -43,6 +43,9 @@ export async function askShim(path: string, hello: Hello): Promise<void> {
   session.close();
 }
 
+/** What connecting fails with when the container has no shim any more; all else says nothing of the container. */
+const NO_SHIM = ['ENOENT', 'ECONNREFUSED'];
+
 class ShimSession {
   readonly exited: Promise<Exit>;
   #answer: unknown;
@@ -70,6 +73,8 @@ class ShimSession {
   static async open(path: string, hello: Hello, signal?: AbortSignal): Promise<ShimSession> {
     const socket = await connectUnix(path, signal).catch((error: unknown) => {
       signal?.throwIfAborted();
+      const failure = toRuntimeError(`connect to the shim for ${hello.op}`, error);
+      if (!NO_SHIM.includes(failure.code)) throw failure;
       throw new RuntimeError('ESRCH', `${hello.op}: container is not running`, error);
     });
     const session = new ShimSession(socket);

@@ -2,7 +2,7 @@
 
 import { type Credentials, ImageError } from '../image-store.ts';
 import { MAX_TOKEN_BYTES } from '../limits.ts';
-import { type HttpClient, readBody } from './http.ts';
+import { type HttpClient, isWeb, readBody } from './http.ts';
 import type { Endpoint } from './registries.ts';
 
 export interface Challenge {
@@ -63,7 +63,7 @@ async function fetchToken(
   const { bearer, endpoint, credentials } = wanted;
   const { realm = '', service = '', scope } = bearer.parameters;
   const host = new URL(endpoint.origin).host;
-  if (!URL.canParse(realm)) {
+  if (!URL.canParse(realm) || !isWeb(new URL(realm))) {
     throw new ImageError('Unauthorized', `${host} asks for a token but names no server for it`);
   }
   const url = new URL(realm);
@@ -77,7 +77,7 @@ async function fetchToken(
       ? tokenByGet(url, { service, scopes, authorization: basic(credentials) })
       : tokenByRefresh(url, { service, scopes, refresh: credentials.identityToken });
   const response = await http.send({ ...request, tls }, signal);
-  const body = await readBody(response.body, MAX_TOKEN_BYTES);
+  const body = await readBody(response.body, MAX_TOKEN_BYTES, url.host);
   if (response.status !== 200) {
     const code =
       response.status === 401 || response.status === 403 ? 'Unauthorized' : 'Unreachable';

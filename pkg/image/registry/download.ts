@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { writeAll } from '../content.ts';
 import { ImageError } from '../image-store.ts';
+import { STALL_MIN_BYTES } from '../limits.ts';
 import type { Descriptor } from '../manifest.ts';
 import { TransferError } from './http.ts';
 import type { RegistrySession } from './session.ts';
 
-/** Appends to the file, attempt after attempt, until all is there; returns the digest. An attempt that brought bytes does not count. */
+/** Appends to the file, attempt after attempt, until all is there; returns the digest. An attempt that brought some does not count. */
 export async function download(
   session: RegistrySession,
   to: {
@@ -52,7 +53,7 @@ export async function download(
         try {
           await attempt();
         } catch (error) {
-          if (!(error instanceof TransferError) || done <= before) throw error;
+          if (!(error instanceof TransferError) || done - before < STALL_MIN_BYTES) throw error;
         }
       }, signal);
       if (blob.size === 0) break;

@@ -4,7 +4,13 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type Clock, systemClock } from '../../wait/clock.ts';
 import { ImageError } from '../image-store.ts';
-import { MAX_REDIRECTS, RESPONSE_TIMEOUT_MS, STALL_TIMEOUT_MS } from '../limits.ts';
+import {
+  MAX_REDIRECTS,
+  MAX_TOLD_LENGTH,
+  RESPONSE_TIMEOUT_MS,
+  STALL_MIN_BYTES,
+  STALL_TIMEOUT_MS,
+} from '../limits.ts';
 import type { TlsFiles } from './registries.ts';
 
 export interface RegistryRequest {
@@ -18,7 +24,7 @@ export interface RegistryRequest {
 export interface RegistryResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
-  /** Must be read to its end or destroyed. Ends with an error after STALL_TIMEOUT_MS without a byte. */
+  /** Must be read to its end or destroyed. Ends with an error when too little of it comes within STALL_TIMEOUT_MS. */
   readonly body: IncomingMessage;
 }
 
@@ -44,7 +50,7 @@ export class HttpClient {
         return response;
       }
       response.body.destroy();
-      current = redirected(current, new URL(location, current.url));
+      current = redirected(current, targetOf(location, current));
     }
     throw new ImageError('Unreachable', `${hostOf(wanted.url)} redirects in a circle`);
   }
@@ -81,17 +87,24 @@ export class HttpClient {
     });
   }
 
-  /** Destroys a body that stays silent for too long. */
+  /** Destroys a body that stays silent, or nearly so, for too long. */
   #watch(body: IncomingMessage): void {
-    const stall = () => body.destroy(new TransferError(`no data for ${STALL_TIMEOUT_MS / 1000} s`));
-    let cancel = this.#clock.after(STALL_TIMEOUT_MS, stall);
-    let armedAt = this.#clock.monotonic();
-    const onData = () => {
-      // Re-arming a timer for each chunk costs more than reading it.
-      if (this.#clock.monotonic() - armedAt < STALL_TIMEOUT_MS / 10) return;
-      cancel();
-      armedAt = this.#clock.monotonic();
-      cancel = this.#clock.after(STALL_TIMEOUT_MS, stall);
+    let bytes = 0;
+    let cancel: () => void;
+    const arm = () => {
+      cancel = this.#clock.after(STALL_TIMEOUT_MS, () => {
+        if (bytes < STALL_MIN_BYTES) {
+          const text = `only ${bytes} bytes within ${STALL_TIMEOUT_MS / 1000} s`;
+          body.destroy(new TransferError(text));
+          return;
+        }
+        bytes = 0;
+        arm();
+      });
+    };
+    arm();
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length;
     };
     // Kept here: a body that has ended knows its socket no more, which goes on to serve others.
     const { socket } = body;
@@ -121,14 +134,18 @@ export class HttpClient {
   }
 }
 
-/** Reads a small body whole. Throws ImageError Corrupt when it is longer than `maxBytes`. */
-export async function readBody(body: IncomingMessage, maxBytes: number): Promise<Buffer> {
+/** Reads a small body of `host` whole. Throws ImageError Corrupt when it is longer than `maxBytes`. */
+export async function readBody(
+  body: IncomingMessage,
+  maxBytes: number,
+  host: string,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
     if (size > maxBytes)
-      throw new ImageError('Corrupt', `an answer of more than ${maxBytes} bytes`);
+      throw new ImageError('Corrupt', `${host} answered with more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -136,6 +153,21 @@ export async function readBody(body: IncomingMessage, maxBytes: number): Promise
 
 function hostOf(url: string): string {
   return new URL(url).host;
+}
+
+/** Where a redirect leads. Throws an ImageError when that is no web address. */
+function targetOf(location: string, from: RegistryRequest): URL {
+  const url = URL.canParse(location, from.url) ? new URL(location, from.url) : undefined;
+  if (url !== undefined && isWeb(url)) return url;
+  const told = JSON.stringify(location.slice(0, MAX_TOLD_LENGTH));
+  throw new ImageError(
+    'Unreachable',
+    `${hostOf(from.url)} redirects to ${told}, which is no web address`,
+  );
+}
+
+export function isWeb({ protocol }: URL): boolean {
+  return protocol === 'https:' || protocol === 'http:';
 }
 
 function redirected(from: RegistryRequest, to: URL): RegistryRequest {
@@ -183,6 +215,13 @@ function explain(error: Error, url: URL): Error {
     return new ImageError(
       'Unreachable',
       `${url.host} does not speak TLS; for plain HTTP name it as "http://${url.host}" under mirrors in registries.yaml`,
+      error,
+    );
+  }
+  if (code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE') {
+    return new ImageError(
+      'Unreachable',
+      `${url.host} does not answer as a registry does (${error.message}); check the address, and whether it speaks TLS`,
       error,
     );
   }

@@ -8,7 +8,10 @@ import { all, Limiter } from '../limiter.ts';
 import {
   MAX_CONFIG_BYTES,
   MAX_INDEX_DEPTH,
+  MAX_LAYER_BYTES,
   MAX_MANIFEST_BYTES,
+  MAX_TOLD_LENGTH,
+  MAX_TOLD_PLATFORMS,
   PARALLEL_DOWNLOADS,
 } from '../limits.ts';
 import {
@@ -126,6 +129,10 @@ export class Puller {
     if (manifest.config.size > MAX_CONFIG_BYTES) {
       throw new ImageError('Corrupt', `the config of ${format(reference)} is too large`);
     }
+    const large = manifest.layers.find(({ size }) => size > MAX_LAYER_BYTES);
+    if (large !== undefined) {
+      throw new ImageError('Corrupt', `layer ${large.digest} is too large (${large.size} bytes)`);
+    }
     const blobs = new Map([manifest.config, ...manifest.layers].map((blob) => [blob.digest, blob]));
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
@@ -168,7 +175,10 @@ export class Puller {
     const bytes = await session.retry(async () => {
       const headers = { accept: ACCEPTED_MANIFESTS.join(', ') };
       const response = await session.get(`manifests/${wanted}`, headers, signal);
-      return readTransfer(() => readBody(response.body, MAX_MANIFEST_BYTES), session.host);
+      return readTransfer(
+        () => readBody(response.body, MAX_MANIFEST_BYTES, session.host),
+        session.host,
+      );
     }, signal);
     const digest = digestOf(bytes);
     const what = `manifest ${wanted} of ${session.host}`;
@@ -184,12 +194,9 @@ export class Puller {
     const host = hostPlatform();
     const child = choosePlatform(decoded.manifests, host);
     if (child === undefined || depth >= MAX_INDEX_DEPTH) {
-      const offered = decoded.manifests.map(
-        ({ platform }) => `${platform?.os}/${platform?.architecture}`,
-      );
       throw new ImageError(
         'NotFound',
-        `${what} has no image for ${host.os}/${host.architecture}; it has ${offered.join(', ')}`,
+        `${what} has no image for ${host.os}/${host.architecture}; it has ${offered(decoded.manifests)}`,
       );
     }
     return this.#resolve(session, { wanted: child.digest, topDigest, depth: depth + 1 }, signal);
@@ -224,6 +231,17 @@ export class Puller {
       throw error;
     }
   }
+}
+
+/** The platforms of an index, as far as they can be told. */
+function offered(manifests: readonly Descriptor[]): string {
+  const all = new Set(
+    manifests.map(({ platform }) =>
+      `${platform?.os}/${platform?.architecture}`.slice(0, MAX_TOLD_LENGTH),
+    ),
+  );
+  const told = [...all].slice(0, MAX_TOLD_PLATFORMS).join(', ');
+  return all.size > MAX_TOLD_PLATFORMS ? `${told} and others` : told;
 }
 
 /** What the caller gave, then what registries.yaml has, then none. */
