@@ -10,6 +10,7 @@ import { badRequest, unsupportedMediaType } from '../api/errors.ts';
 import type { ApiObject } from '../api/meta.ts';
 import { decodeProtobuf } from '../api/protobuf.ts';
 import { typeSchema } from '../api/schema.ts';
+import { KUBERNETES_YAML } from '../api/yaml.ts';
 import type { ServerRequest } from './contract.ts';
 import { PROTOBUF } from './negotiate.ts';
 import type { Call } from './parts.ts';
@@ -108,7 +109,7 @@ export function parseJson(body: Buffer): unknown {
 /** Bytes as YAML. Throws BadRequest. */
 export function parseYamlBody(body: Buffer): unknown {
   try {
-    return parseYaml(body.toString('utf8'), { maxAliasCount: 100 });
+    return parseYaml(body.toString('utf8'), { ...KUBERNETES_YAML, maxAliasCount: 100 });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw badRequest(`error decoding YAML: ${why}`, error);

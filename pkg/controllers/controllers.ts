@@ -1,5 +1,6 @@
 /** The table of controllers. Adding one is one file and one line here. */
 
+import { certificateCleaner } from './certificate-cleaner.ts';
 import type { Controller } from './controller.ts';
 import { deployment } from './deployment.ts';
 import { disruption } from './disruption.ts';
@@ -48,6 +49,7 @@ export function allControllers(options: ControllersOptions): readonly Controller
     classProtection,
     volumeExpand,
     ephemeralVolume,
+    certificateCleaner,
     ...(options.hasLocalStorage ? [localPath] : []),
   ];
 }

@@ -3,9 +3,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { parseAllDocuments, type Tags } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { isObject, type JsonObject } from '../api/json.ts';
 import type { ApiObject, Draft } from '../api/meta.ts';
+import { KUBERNETES_YAML } from '../api/yaml.ts';
 import type { Api, Place } from './api.ts';
 import type { FlagSpec } from './flag.ts';
 import type { Kind } from './kinds.ts';
@@ -41,8 +42,6 @@ export const FILENAME_FLAGS: readonly FlagSpec[] = [
 ];
 
 const EXTENSIONS = ['.json', '.yaml', '.yml'];
-/** Forms of YAML 1.1 that kubectl's reader leaves as strings. */
-const STRING_TAGS = ['timestamp', 'binary', 'omap', 'pairs', 'set'];
 
 interface Choice {
   readonly files: readonly string[];
@@ -124,24 +123,13 @@ function readOne(path: string): readonly Read[] {
 
 /** The objects of a YAML or JSON text. Throws a KubectlError that names the source. */
 export function decodeText(text: string, source: string): readonly Read[] {
-  const documents = parseAllDocuments(text, {
-    version: '1.1',
-    merge: true,
-    customTags: (tags: Tags) => tags.filter(isKept),
-  });
+  const documents = parseAllDocuments(text, KUBERNETES_YAML);
   return [...documents].flatMap((document) => {
     const [error] = document.errors;
     if (error) throw new KubectlError(`error parsing ${source}: ${error.message}`);
     const value: unknown = document.toJS({ maxAliasCount: 1000 });
     return value === null || value === undefined ? [] : objectsOf(value, source);
   });
-}
-
-/** Whether a form of scalars means to kubectl's reader what it means in YAML 1.1; `1:30` is text to it. */
-function isKept(tag: Tags[number]): boolean {
-  if (typeof tag === 'string') return !STRING_TAGS.includes(tag);
-  const isTime = 'format' in tag && tag.format === 'TIME';
-  return !isTime && !STRING_TAGS.some((name) => tag.tag === `tag:yaml.org,2002:${name}`);
 }
 
 function objectsOf(value: unknown, source: string): readonly Read[] {

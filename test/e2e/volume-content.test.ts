@@ -15,6 +15,7 @@ import { suite } from '../harness/suite.ts';
 const TIMEOUT_MS = 120_000;
 const UID = 1000;
 const FS_GROUP = 1001;
+const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 /** The race that Kubernetes' test looks for needs many volumes at once. */
 const MANY = 25;
 
@@ -243,11 +244,12 @@ suite('e2e/volume-content', ({ test }) => {
         `${all} cat /$v/a /$v/b /$v-again/a /$v-mode/b /$v-items/deep/er/a /$v-items/b; echo; ls /$v-items
 busybox stat -Lc '%a %u:%g %n' /$v/a /$v-mode/a /$v-items/deep/er/a /$v-items/b; done`,
       );
-      const plain = await inside(cluster, 'plain', `${all} cat /$v/a /$v-again/b; done`);
+      const token = `busybox stat -Lc '%a %u:%g' ${TOKEN}; busybox head -c 2 ${TOKEN}`;
+      const plain = await inside(cluster, 'plain', `${all} cat /$v/a /$v-again/b; done; ${token}`);
       const grouped = await inside(
         cluster,
         'grouped',
-        `${all} cat /$v/a /$v-items/deep/er/a /$v-items/b; echo; busybox stat -Lc '%a %u:%g %n' /$v/a /$v-items/b; done`,
+        `${all} cat /$v/a /$v-items/deep/er/a /$v-items/b; echo; busybox stat -Lc '%a %u:%g %n' /$v/a /$v-items/b; done; ${token}; echo; busybox stat -c '%a %u:%g' /cm /s /cm-items/..data/deep`,
       );
       const kinds = ['cm', 'pcm', 's', 'ps'];
       assert.is(
@@ -265,7 +267,7 @@ deep
           )
           .join(''),
       );
-      assert.is(plain, 'text atext b'.repeat(kinds.length));
+      assert.is(plain, `${'text atext b'.repeat(kinds.length)}600 ${UID}:0\ney`);
       assert.is(
         grouped,
         kinds
@@ -275,7 +277,9 @@ deep
 440 0:${FS_GROUP} /${kind}-items/b
 `,
           )
-          .join(''),
+          .join('')
+          .concat(`640 ${UID}:${FS_GROUP}\ney\n`)
+          .concat(['2777', '3777', '2755'].map((mode) => `${mode} 0:${FS_GROUP}\n`).join('')),
       );
       assert.is(
         await inside(cluster, 'root', 'busybox od -An -tx1 /cm/bin; busybox od -An -tx1 /pcm/bin'),

@@ -336,6 +336,12 @@ suite('e2e/volumes', ({ test }) => {
         'pod/of-gone',
         /FailedMount.*path "\/var\/lib\/mini\/none" does not exist/,
       );
+      // As long as a volume is missing there is no sandbox, as far as anybody can see.
+      const waits = JSON.parse(await cluster.kubectl('get', 'pod', 'of-gone', '-o', 'json')).status;
+      const condition = waits.conditions.find(
+        ({ type }: { type: string }) => type === 'PodReadyToStartContainers',
+      );
+      assert.equal([condition?.status, waits.podIP], ['False', undefined]);
       await told(
         cluster,
         'pod/of-csi',

@@ -77,7 +77,7 @@ suite('certificates of pods', ({ test, cleanup }) => {
   }
 
   test('a certificate is asked for, given to the pod, and asked for again in time', async () => {
-    const { certificates, pod, get, decide, pending, requests, move } = await start();
+    const { certificates, pod, get, decide, pending, requests, move, events } = await start();
     assert.match(String(await rejects(get())), /credential bundle is not issued yet/);
     await rejects(get());
     const { spec, metadata } = await pending();
@@ -87,12 +87,23 @@ suite('certificates of pods', ({ test, cleanup }) => {
     await decide(await issued(await pending()));
     const first = await get();
     assert.ok(new X509Certificate(first.chain).checkPrivateKey(createPrivateKey(first.key)));
-    assert.ok((certificates.refreshAtMs(pod.metadata.uid) ?? 0) > Date.now());
+    // By the clock that timers go by, and some minutes later than the signer says.
+    const inMs = (certificates.refreshAtMs(pod.metadata.uid) ?? 0) - systemClock.monotonic();
+    assert.ok(inMs > 0.9 * HOUR_MS && inMs < 1.1 * HOUR_MS, `${inMs} ms`);
     // The old one serves until the new one, of another key, is there.
     move(2 * HOUR_MS);
     assert.equal(await get(), first);
     assert.equal(await get(), first);
     assert.is((await requests()).length, 2);
+    // The pod hears once that it is late, and will hear that it has expired.
+    assert.equal(events, ['CertificateOverdueForRefresh PodCertificate refresh overdue']);
+    const leftMs = (certificates.refreshAtMs(pod.metadata.uid) ?? 0) - systemClock.monotonic();
+    assert.ok(leftMs > 0.9 * HOUR_MS && leftMs <= HOUR_MS, `${leftMs} ms`);
+    move(HOUR_MS);
+    assert.equal(await get(), first);
+    assert.is(events[1], 'CertificateExpired PodCertificate expired');
+    assert.is(certificates.refreshAtMs(pod.metadata.uid), undefined);
+    move(-HOUR_MS);
     await decide(await issued(await pending(), 2 * HOUR_MS));
     const second = await get();
     assert.is.not(second.key, first.key);

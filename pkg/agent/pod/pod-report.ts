@@ -10,8 +10,7 @@ import type { Alarms } from './alarms.ts';
 import { withOthersConditions } from './conditions.ts';
 import { Deadline } from './deadline.ts';
 import type { Waiting } from './decide.ts';
-import type { PodView } from './records.ts';
-import { statusOf } from './status.ts';
+import { type StatusFacts, statusOf } from './status.ts';
 import type { PodWriter } from './status-writer.ts';
 
 export interface ReportOptions {
@@ -20,7 +19,7 @@ export interface ReportOptions {
   readonly alarms: Alarms;
   readonly probes: PodProbes;
   readonly resize: PodResize;
-  view(): PodView;
+  facts(): Pick<StatusFacts, 'view' | 'hasVolumes'>;
   /** The pod has been active for as long as it may. */
   onDeadline(): void;
 }
@@ -59,14 +58,14 @@ export class PodReport {
 
   /** Tells it; nothing of the pod runs any more when `isFinished`, with `failure` when that is why. */
   now(isFinished = false, failure?: Waiting): void {
-    const { context, writer, alarms, probes, resize, view } = this.#options;
+    const { context, writer, alarms, probes, resize, facts } = this.#options;
     alarms.clear('publish');
     if (this.#isClosed) return;
     const { pod } = this;
     const { node, clock } = context;
     const status = statusOf({
       pod,
-      view: view(),
+      ...facts(),
       waiting: this.waiting,
       hostIps: node.hostIps,
       nowMs: clock.now(),

@@ -39,10 +39,16 @@ export class PodStart {
   /** What the volumes show of the pod itself. */
   #fields = '';
   #told: ReadonlyMap<string, Waiting> = new Map();
+  #hasVolumes = false;
 
   constructor(options: StartOptions) {
     this.#options = options;
     this.#holds = new Holds(options.context.clock);
+  }
+
+  /** For the status. A container that an earlier agent made shows that the volumes are there. */
+  facts(view: PodView): { readonly view: PodView; readonly hasVolumes: boolean } {
+    return { view, hasVolumes: this.#hasVolumes || view.containers.size > 0 };
   }
 
   /** See Facts.hold in decide.ts. */
@@ -111,6 +117,7 @@ export class PodStart {
       const ip = usesPodIp(pod) ? (await sandbox)?.ip : undefined;
       const podIps = pod.spec.hostNetwork ? node.hostIps : ip ? [ip] : [];
       this.#volumes = await volumes.setUp({ pod, podIps, node }, signal);
+      this.#hasVolumes = true;
     } catch (error) {
       this.#isStale = true;
       throw error;

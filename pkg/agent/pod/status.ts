@@ -32,6 +32,8 @@ export interface StatusFacts {
   readonly view: PodView;
   readonly waiting: ReadonlyMap<string, Waiting>;
   readonly hostIps: readonly string[];
+  /** Whether its volumes are there. Until then its sandbox does not count: the kubelet makes it after them. */
+  readonly hasVolumes: boolean;
   readonly nowMs: number;
   /** Whether a running container passes its readiness probe. */
   isReady(id: string): boolean;
@@ -69,7 +71,7 @@ export function statusOf(facts: StatusFacts): PodStatus {
     ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
     ...(ephemerals.length > 0 ? { ephemeralContainerStatuses: ephemerals } : {}),
   };
-  const hasNetwork = view.sandbox?.isReady === true;
+  const hasNetwork = facts.hasVolumes && view.sandbox?.isReady === true;
   const isRestarting = mayRestartAll(pod) ? isRestartingAll(pod, view) : undefined;
   const conditions = conditionsOf({ pod, status: base, hasNetwork, isRestarting, nowMs });
   return withShortMessages({ ...base, conditions });
@@ -85,11 +87,11 @@ function ephemeralStatus(
   return { ...status, ready: false };
 }
 
-function addresses({ pod, view, hostIps }: StatusFacts): Partial<PodStatus> {
+function addresses({ pod, view, hostIps, hasVolumes }: StatusFacts): Partial<PodStatus> {
   const host = hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) } : {};
   const ips =
     pod.spec.hostNetwork && view.sandbox ? hostIps : view.sandbox?.ip ? [view.sandbox.ip] : [];
-  if (!ips[0]) return host;
+  if (!ips[0] || !hasVolumes) return host;
   return { ...host, podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) };
 }
 

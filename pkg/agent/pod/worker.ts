@@ -75,7 +75,7 @@ export class PodWorker {
       alarms: this.#alarms,
       probes: this.#probes,
       resize: this.resize,
-      view: () => this.#view(),
+      facts: () => this.#start.facts(this.#view()),
       onDeadline: () => this.#interrupt(),
     });
   }

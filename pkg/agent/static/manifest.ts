@@ -6,6 +6,7 @@ import { decodeObject } from '../../api/decode.ts';
 import type { Container, Pod, PodSpec } from '../../api/generated/types.ts';
 import { validateMeta } from '../../api/meta-validation.ts';
 import { pods } from '../../api/resources/pod.ts';
+import { KUBERNETES_YAML } from '../../api/yaml.ts';
 import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE, FROM_FILE } from './annotations.ts';
 
 /** What is wrong with a manifest, for whoever wrote it. */
@@ -55,7 +56,9 @@ export function readManifest(text: string, facts: ManifestFacts): Pod {
 }
 
 function parsed(text: string): unknown {
-  const [document, ...others] = parseAllDocuments(text).filter(({ contents }) => contents !== null);
+  const [document, ...others] = parseAllDocuments(text, KUBERNETES_YAML).filter(
+    ({ contents }) => contents !== null,
+  );
   if (!document) throw new ManifestError('the file is empty');
   if (others.length > 0) throw new ManifestError('a file may hold one pod only');
   const [error] = document.errors;

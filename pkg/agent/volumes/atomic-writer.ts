@@ -19,28 +19,31 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Payload, PayloadFile } from './payload-of.ts';
 
 const DATA = '..data';
 
 export interface WriteOptions {
-  /** Group that owns the files and may read them (fsGroup). */
+  /** Group that owns it all and may read it (fsGroup). */
   readonly gid?: number | undefined;
+  /** Of the volume's own directory; default 0o777. */
+  readonly mode?: number;
 }
 
 /** Makes the directory hold just these files. Does nothing when it does already. */
 export function writePayload(
   directory: string,
   payload: Payload,
-  { gid }: WriteOptions = {},
+  { gid, mode = 0o777 }: WriteOptions = {},
 ): void {
   const isNew = mkdirSync(directory, { recursive: true, mode: 0o755 }) !== undefined;
   const current = isNew ? undefined : currentVersion(directory);
   if (current !== undefined && holds(join(directory, current), payload)) return;
+  if (isNew) openDirectory(directory, { gid, mode });
   const version = `..${new Date().toISOString().replaceAll(/[-:T]/g, '_').slice(0, 19)}.${randomBytes(5).readUIntBE(0, 5)}`;
-  mkdirSync(join(directory, version), { mode: 0o755 });
-  chmodSync(join(directory, version), 0o755);
+  mkdirSync(join(directory, version));
+  openDirectory(join(directory, version), { gid, mode: 0o755 });
   for (const [path, file] of payload) writeOne(join(directory, version), path, { file, gid });
   const link = join(directory, `${DATA}_tmp`);
   if (!isNew) rmSync(link, { force: true });
@@ -64,11 +67,31 @@ function writeOne(
   { file, gid }: { readonly file: PayloadFile; readonly gid: number | undefined },
 ): void {
   const target = join(root, path);
-  if (path.includes('/')) mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+  makeParents(root, path, gid);
   writeFileSync(target, file.data);
   // With fsGroup the group may read whatever the owner may, as the kubelet does it.
   chmodSync(target, gid === undefined ? file.mode : file.mode | 0o440);
-  if (gid !== undefined) chownSync(target, 0, gid);
+  const { uid = 0 } = file;
+  if (uid !== 0 || gid !== undefined) chownSync(target, uid, gid ?? 0);
+}
+
+function makeParents(root: string, path: string, gid: number | undefined): void {
+  const parents = path.split('/').slice(0, -1);
+  for (const [index] of parents.entries()) {
+    const parent = join(root, ...parents.slice(0, index + 1));
+    if (lstatSync(parent, { throwIfNoEntry: false })) continue;
+    mkdirSync(parent);
+    openDirectory(parent, { gid, mode: 0o755 });
+  }
+}
+
+/** As the kubelet: what is made in a directory of a group belongs to the group. */
+function openDirectory(
+  path: string,
+  { gid, mode }: { readonly gid: number | undefined; readonly mode: number },
+): void {
+  if (gid !== undefined) chownSync(path, 0, gid);
+  chmodSync(path, gid === undefined ? mode : mode | 0o2550);
 }
 
 /** Whether the version directory holds exactly this. */

@@ -17,7 +17,7 @@ const FILE: PathType = { noun: 'a file', is: (stats) => stats.isFile() };
 const TYPES: Readonly<Record<string, PathType>> = {
   Directory: DIRECTORY,
   File: FILE,
-  Socket: { noun: 'a socket', is: (stats) => stats.isSocket() },
+  Socket: { noun: 'a socket file', is: (stats) => stats.isSocket() },
   CharDevice: { noun: 'a character device', is: (stats) => stats.isCharacterDevice() },
   BlockDevice: { noun: 'a block device', is: (stats) => stats.isBlockDevice() },
   DirectoryOrCreate: { ...DIRECTORY, make: makeDirectory },

@@ -4,7 +4,7 @@ import { access, realpath } from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import type { Container, Pod, VolumeMount } from '../../api/generated/types.ts';
 import type { Mount } from '../../engine/engine.ts';
-import { expand } from '../pod/expand.ts';
+import { expand, missingIn } from '../pod/expand.ts';
 import { ConfigError } from '../pod/start-error.ts';
 
 export interface MountFacts {
@@ -49,8 +49,9 @@ type Source = Pick<Mount, 'source' | 'sourceRoot'>;
 async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount> {
   const root = facts.volumes.get(mount.name);
   if (root === undefined) throw new ConfigError(`volume "${mount.name}" of container is not there`);
-  const subPath = mount.subPathExpr ? expand(mount.subPathExpr, facts.env) : mount.subPath;
-  const source = subPath ? await resolveSubPath(root, subPath) : { source: root };
+  const subPath = subPathOf(mount, facts.env);
+  const place = `volumeMount "${mount.name}" of container "${facts.container.name}"`;
+  const source = subPath ? await resolveSubPath(root, subPath, place) : { source: root };
   const isImage = facts.pod.spec.volumes?.some(({ name, image }) => name === mount.name && image);
   if (isImage) await mustExist(source.source, mount);
   const propagation = PROPAGATION[(mount.mountPropagation ?? 'None') as keyof typeof PROPAGATION];
@@ -72,6 +73,16 @@ async function volumeMount(facts: MountFacts, mount: VolumeMount): Promise<Mount
   };
 }
 
+function subPathOf(
+  { subPath, subPathExpr }: VolumeMount,
+  env: ReadonlyMap<string, string>,
+): string | undefined {
+  if (!subPathExpr) return subPath;
+  const missing = missingIn(subPathExpr, env);
+  if (missing.length > 0) throw new ConfigError(`missing value for ${missing.join(', ')}`);
+  return expand(subPathExpr, env);
+}
+
 /** Nothing can be made in an image. */
 async function mustExist(path: string, { name, subPath = '' }: VolumeMount): Promise<void> {
   await access(path).catch((cause: unknown) => {
@@ -85,12 +96,19 @@ export function isRecursivelyReadOnly({ readOnly, recursiveReadOnly }: VolumeMou
 }
 
 /**
- * Refuses, in words for the user, a subPath that leaves the volume, also by a link. The helper makes it if it is
+ * Refuses, in the kubelet's words, a subPath that leaves the volume, also by a link. The helper makes it if it is
  * missing, and sees to it that it stays inside if somebody changes a link meanwhile.
  */
-async function resolveSubPath(root: string, subPath: string): Promise<Source> {
-  const refusal = new ConfigError(`failed to prepare subPath "${subPath}": it leaves its volume`);
-  if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw refusal;
+async function resolveSubPath(root: string, subPath: string, place: string): Promise<Source> {
+  if (subPath.startsWith('/')) {
+    throw new ConfigError(`error SubPath \`${subPath}\` must not be an absolute path`);
+  }
+  if (subPath.split('/').includes('..')) {
+    throw new ConfigError(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
+  }
+  const refusal = new ConfigError(
+    `failed to prepare subPath for ${place}: "${subPath}" leaves its volume by a link`,
+  );
   const base = await realpath(root);
   const path = join(base, subPath).replace(/(.)\/$/, '$1');
   if (path === base) return { source: base };

@@ -5,6 +5,7 @@ import type {
   ConfigMap,
   DownwardAPIVolumeFile,
   KeyToPath,
+  Pod,
   PodCertificateProjection,
   Secret,
   Volume,
@@ -18,6 +19,8 @@ import { trustAnchors } from './trust-bundles.ts';
 export interface PayloadFile {
   readonly data: Buffer;
   readonly mode: number;
+  /** Default 0. */
+  readonly uid?: number;
 }
 
 /** Relative path → file. */
@@ -74,17 +77,18 @@ async function fromProjection(source: VolumeProjection, common: Place): Promise<
   const { clusterTrustBundle, podCertificate } = source;
   const { mode, sources } = common;
   const defaultMode = mode ?? DEFAULT_MODE;
+  const guard = guardOf(sources.pod, defaultMode);
   if (configMap) return fromObject({ ...configMap, defaultMode, kind: 'configmaps' }, sources);
   if (secret) return fromObject({ ...secret, defaultMode, kind: 'secrets' }, sources);
   if (downwardAPI) return fromDownward(downwardAPI.items, common);
   if (serviceAccountToken) {
     const { audience, expirationSeconds = DEFAULT_TOKEN_SECONDS, path } = serviceAccountToken;
     const token = await sources.token({ expirationSeconds, ...(audience ? { audience } : {}) });
-    return new Map([[safePath(path), { data: Buffer.from(token), mode: defaultMode }]]);
+    return new Map([[safePath(path), { data: Buffer.from(token), ...guard }]]);
   }
   if (clusterTrustBundle) {
     const anchors = trustAnchors(clusterTrustBundle, await sources.trustBundles());
-    const file = { data: Buffer.from(anchors), mode: defaultMode };
+    const file = { data: Buffer.from(anchors), ...guard };
     return new Map([[safePath(clusterTrustBundle.path), file]]);
   }
   if (podCertificate) return fromCertificate(podCertificate, common);
@@ -96,6 +100,7 @@ async function fromCertificate(
   { mode = DEFAULT_MODE, sources, volume, index }: Place,
 ): Promise<Payload> {
   const { key, chain } = await sources.certificate({ volume, index, projection });
+  const guard = guardOf(sources.pod, mode);
   const { credentialBundlePath, keyPath, certificateChainPath } = projection;
   const files = [
     [credentialBundlePath, key + chain],
@@ -104,9 +109,24 @@ async function fromCertificate(
   ] as const;
   return new Map(
     files.flatMap(([path, text]) =>
-      path ? [[safePath(path), { data: Buffer.from(text), mode }] as const] : [],
+      path ? [[safePath(path), { data: Buffer.from(text), ...guard }] as const] : [],
     ),
   );
+}
+
+const GUARDED_MODE = 0o600;
+
+/** What the node gives a pod alone: for the one user of all its containers or for fsGroup, if there is either. */
+function guardOf({ spec }: Pod, mode: number): Pick<PayloadFile, 'mode' | 'uid'> {
+  const { fsGroup, runAsUser } = spec.securityContext ?? {};
+  const users = new Set(
+    [...(spec.initContainers ?? []), ...spec.containers].map(
+      ({ securityContext }) => securityContext?.runAsUser ?? runAsUser,
+    ),
+  );
+  const [uid] = users.size === 1 ? users : [];
+  if (uid === undefined) return { mode: fsGroup === undefined ? mode : GUARDED_MODE };
+  return { mode: GUARDED_MODE, uid };
 }
 
 interface ObjectSource {

@@ -16,10 +16,15 @@ import type { Client } from '../../client/client.ts';
 import type { Logger } from '../../log/log.ts';
 import { makePodKey } from '../../pki/pod-key.ts';
 import type { Clock } from '../../wait/clock.ts';
+import { clockOffset } from '../../wait/clock-jumps.ts';
 import type { EventDetails } from '../events.ts';
 import { ObjectWatch } from '../object-watch.ts';
 
 const REQUESTS = 'podcertificaterequests';
+/** So that the pods of a node do not ask all at once. */
+const JITTER_MAX_MS = 5 * 60_000;
+/** A signer has that long before the pod is told. */
+const OVERDUE_MS = 10 * 60_000;
 
 /** Both in PEM. */
 export interface Credentials {
@@ -27,11 +32,25 @@ export interface Credentials {
   readonly chain: string;
 }
 
+/** Times by the wall clock, as the signer has set them. */
+interface Issued extends Credentials {
+  readonly refreshAtMs: number;
+  readonly expiresAtMs: number;
+  /** Notices that the pod has had. */
+  readonly told: Set<string>;
+}
+
+interface Notice {
+  readonly atMs: number;
+  readonly reason: string;
+  readonly message: string;
+}
+
 interface Entry {
   readonly pod: Pod;
   /** The request that is not decided yet. */
   request?: { readonly key: string; readonly pem: string } | undefined;
-  issued?: (Credentials & { readonly refreshAtMs: number }) | undefined;
+  issued?: Issued | undefined;
   /** Why there will be none. */
   refusal?: string;
 }
@@ -69,19 +88,23 @@ export class PodCertificates {
     const entry = this.#entry(pod, source);
     if (entry.refusal !== undefined) throw new Error(entry.refusal);
     const isDue = (entry.issued?.refreshAtMs ?? 0) <= this.#options.clock.now();
+    if (isDue) this.#tellOverdue(entry);
     if (isDue && !entry.request) await this.#ask(entry, source.projection, signal);
     if (entry.refusal !== undefined) throw new Error(entry.refusal);
     if (!entry.issued) throw new Error('credential bundle is not issued yet');
     return entry.issued;
   }
 
-  /** When the first of the pod's certificates must be asked for anew. */
+  /** When the first of the pod's certificates must be asked for anew, or is told to be late; by the monotonic clock. */
   refreshAtMs(uid: string): number | undefined {
-    const waiting = [...(this.#pods.get(uid)?.values() ?? [])].filter(({ request }) => !request);
-    const times = waiting.flatMap(({ issued, refusal }) =>
-      issued && refusal === undefined ? [issued.refreshAtMs] : [],
+    const times = [...(this.#pods.get(uid)?.values() ?? [])].flatMap(
+      ({ issued, refusal, request }) => {
+        if (!issued || refusal !== undefined) return [];
+        return request ? untold(issued).map(({ atMs }) => atMs) : [issued.refreshAtMs];
+      },
     );
-    return times.length === 0 ? undefined : Math.min(...times);
+    if (times.length === 0) return undefined;
+    return Math.min(...times) - clockOffset(this.#options.clock);
   }
 
   forget(uid: string): void {
@@ -94,6 +117,15 @@ export class PodCertificates {
   async close(): Promise<void> {
     this.#pods.clear();
     await this.#watch?.close();
+  }
+
+  #tellOverdue({ pod, issued }: Entry): void {
+    const { clock, record } = this.#options;
+    for (const { atMs, reason, message } of issued ? untold(issued) : []) {
+      if (clock.now() < atMs) continue;
+      issued?.told.add(reason);
+      record(pod, { type: 'Warning', reason, message });
+    }
   }
 
   #entry(pod: Pod, { volume, index }: CertificateSource): Entry {
@@ -174,19 +206,39 @@ export class PodCertificates {
     for (const { type, reason, message } of status?.conditions ?? []) {
       const why = `reason=${JSON.stringify(reason)}`;
       if (type === 'Issued' && pem !== undefined) {
-        const refreshAtMs = Date.parse(status?.beginRefreshAt ?? '');
-        entry.issued = { key: pem, chain: cleaned(status?.certificateChain ?? ''), refreshAtMs };
+        entry.issued = issuedBy(status, pem);
       } else if (type === 'Denied' || type === 'Failed') {
         const verb = type === 'Denied' ? 'denied' : 'failed';
         const tail = `${why} message=${JSON.stringify(message)}`;
         entry.refusal = `PodCertificateRequest was permanently ${verb}: ${tail}`;
-        const told = `PodCertificateRequest ${keyOf(metadata)} was ${verb}, ${why}, message=${JSON.stringify(message)}`;
+        const was = type === 'Denied' ? 'was denied' : 'failed';
+        const told = `PodCertificateRequest ${keyOf(metadata)} ${was}, ${why}, message=${JSON.stringify(message)}`;
         this.#options.record(entry.pod, { type: 'Warning', reason: type, message: told });
       } else continue;
       entry.request = undefined;
       return;
     }
   }
+}
+
+function issuedBy(status: PodCertificateRequest['status'], key: string): Issued {
+  return {
+    key,
+    chain: cleaned(status?.certificateChain ?? ''),
+    refreshAtMs: Date.parse(status?.beginRefreshAt ?? '') + Math.random() * JITTER_MAX_MS,
+    expiresAtMs: Date.parse(status?.notAfter ?? ''),
+    told: new Set(),
+  };
+}
+
+/** What a pod is to hear of a certificate that nobody has renewed, and has not heard yet. */
+function untold({ refreshAtMs, expiresAtMs, told }: Issued): readonly Notice[] {
+  const overdue = 'PodCertificate refresh overdue';
+  const notices = [
+    { atMs: refreshAtMs + OVERDUE_MS, reason: 'CertificateOverdueForRefresh', message: overdue },
+    { atMs: expiresAtMs, reason: 'CertificateExpired', message: 'PodCertificate expired' },
+  ];
+  return notices.filter(({ reason }) => !told.has(reason));
 }
 
 /** The certificates alone, without what may stand between them. */

@@ -135,7 +135,8 @@ export class Volumes {
       throw new Error(`volumes of kind ${kind} are not supported by this node`);
     }
     const directory = this.#path(pod, volume.name, true);
-    writePayload(directory, payload, { gid: pod.spec.securityContext?.fsGroup });
+    const gid = pod.spec.securityContext?.fsGroup;
+    writePayload(directory, payload, { gid, mode: volume.configMap ? 0o777 : IN_MEMORY_MODE });
     return directory;
   }
 
@@ -197,6 +198,9 @@ export class Volumes {
     };
   }
 }
+
+/** The kubelet has all such volumes but configMaps in a tmpfs of their own. */
+const IN_MEMORY_MODE = 0o1777;
 
 /** What fsGroup gives a volume's own directory: setgid, and all rights of the group. */
 const OWNED_MODE = 0o2770;

@@ -14,6 +14,9 @@ import { rejects, suite } from '../../harness/suite.ts';
 
 const NOW = Date.UTC(2026, 10, 22);
 
+/** Making RSA keys takes a busy machine long. */
+const OPENSSL_MS = 60_000;
+
 suite('pki/server-pki', ({ test, cleanup }) => {
   const scratch = () => {
     const dir = mkdtempSync(join(tmpdir(), 'mini-pki-'));
@@ -136,42 +139,53 @@ suite('pki/server-pki', ({ test, cleanup }) => {
     }
   });
 
-  test('reads what openssl asks for, by RSA and by other curves', async () => {
-    const dir = scratch();
-    for (const kind of ['rsa:2048', 'ec:secp384r1']) {
-      const pem = openssl(dir, kind, '/O=ops/O=dev/CN=alice', [
-        '-addext',
-        'subjectAltName=DNS:web.example,IP:192.0.2.7,IP:fd00::7',
-      ]);
-      const { subject, altNames } = await parseCsr(pem);
-      assert.equal(subject, { commonName: 'alice', organizations: ['ops', 'dev'] });
-      assert.equal(altNames.slice(0, 2), ['web.example', '192.0.2.7']);
-      assert.is(new URL(`http://[${altNames[2]}]`).hostname, '[fd00::7]');
-    }
-    assert.match(await messageOf(parseCsr(openssl(dir, 'rsa:1024', '/CN=a'))), /needs 2048 bits/);
-    const mail = openssl(dir, 'rsa:2048', '/CN=a', ['-addext', 'subjectAltName=email:a@b.example']);
-    assert.match(await messageOf(parseCsr(mail)), /neither DNS nor IP/);
-  });
-
-  test('works with a CA that somebody else made, and openssl accepts the chain', async () => {
-    for (const kind of ['rsa:2048', 'ec:prime256v1', 'ec:secp521r1']) {
+  test(
+    'reads what openssl asks for, by RSA and by other curves',
+    async () => {
       const dir = scratch();
-      const ca = openssl(dir, kind, '/C=DE/O=Example/CN=Company CA', [
-        ...['-x509', '-days', '3650', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+      for (const kind of ['rsa:2048', 'ec:secp384r1']) {
+        const pem = openssl(dir, kind, '/O=ops/O=dev/CN=alice', [
+          '-addext',
+          'subjectAltName=DNS:web.example,IP:192.0.2.7,IP:fd00::7',
+        ]);
+        const { subject, altNames } = await parseCsr(pem);
+        assert.equal(subject, { commonName: 'alice', organizations: ['ops', 'dev'] });
+        assert.equal(altNames.slice(0, 2), ['web.example', '192.0.2.7']);
+        assert.is(new URL(`http://[${altNames[2]}]`).hostname, '[fd00::7]');
+      }
+      assert.match(await messageOf(parseCsr(openssl(dir, 'rsa:1024', '/CN=a'))), /needs 2048 bits/);
+      const mail = openssl(dir, 'ec:prime256v1', '/CN=a', [
+        '-addext',
+        'subjectAltName=email:a@b.example',
       ]);
-      writeFileSync(join(dir, 'server-ca.crt'), ca);
-      writeFileSync(join(dir, 'server-ca.key'), readFileSync(join(dir, 'key.pem')), {
-        mode: 0o600,
-      });
-      const { server } = await load(dir, ['node-1'], Date.now());
-      assert.ok(new X509Certificate(server.certificate).checkIssued(new X509Certificate(ca)));
-      writeFileSync(join(dir, 'leaf.crt'), server.certificate);
-      execFileSync('openssl', [
-        ...['verify', '-x509_strict', '-purpose', 'sslserver'],
-        ...['-CAfile', join(dir, 'server-ca.crt'), join(dir, 'leaf.crt')],
-      ]);
-    }
-  });
+      assert.match(await messageOf(parseCsr(mail)), /neither DNS nor IP/);
+    },
+    OPENSSL_MS,
+  );
+
+  test(
+    'works with a CA that somebody else made, and openssl accepts the chain',
+    async () => {
+      for (const kind of ['rsa:2048', 'ec:prime256v1', 'ec:secp521r1']) {
+        const dir = scratch();
+        const ca = openssl(dir, kind, '/C=DE/O=Example/CN=Company CA', [
+          ...['-x509', '-days', '3650', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+        ]);
+        writeFileSync(join(dir, 'server-ca.crt'), ca);
+        writeFileSync(join(dir, 'server-ca.key'), readFileSync(join(dir, 'key.pem')), {
+          mode: 0o600,
+        });
+        const { server } = await load(dir, ['node-1'], Date.now());
+        assert.ok(new X509Certificate(server.certificate).checkIssued(new X509Certificate(ca)));
+        writeFileSync(join(dir, 'leaf.crt'), server.certificate);
+        execFileSync('openssl', [
+          ...['verify', '-x509_strict', '-purpose', 'sslserver'],
+          ...['-CAfile', join(dir, 'server-ca.crt'), join(dir, 'leaf.crt')],
+        ]);
+      }
+    },
+    OPENSSL_MS,
+  );
 
   test('the kubeconfig carries the pieces as base64', async () => {
     const pki = await load(scratch());

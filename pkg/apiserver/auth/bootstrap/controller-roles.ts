@@ -194,6 +194,10 @@ export const CONTROLLER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
+    name: 'podcertificaterequestcleaner',
+    rules: [on('certificates.k8s.io', ['podcertificaterequests'], [...READ, 'delete'])],
+  },
+  {
     name: 'pv-protection-controller',
     rules: [EVENTS, on('', ['persistentvolumes'], [...READ, 'update'])],
   },

@@ -58,6 +58,7 @@ function status(records: readonly ContainerRecord[], more: Partial<StatusFacts> 
     view: { sandbox, containers },
     waiting: new Map<string, Waiting>(),
     hostIps: ['192.0.2.1'],
+    hasVolumes: true,
     nowMs: NOW,
     isReady: () => true,
     isStarted: () => true,
@@ -70,6 +71,15 @@ function status(records: readonly ContainerRecord[], more: Partial<StatusFacts> 
 const ready = ({ conditions }: PodStatus) => conditions?.find(({ type }) => type === 'Ready');
 
 suite('agent: status', ({ test }) => {
+  test('without its volumes a pod is not ready to start containers, and has no address yet', () => {
+    const verdict = ({ conditions }: PodStatus) =>
+      conditions?.find(({ type }) => type === 'PodReadyToStartContainers')?.status;
+    const waits = status([], { hasVolumes: false });
+    assert.equal([verdict(waits), waits.podIP, waits.hostIP], ['False', undefined, '192.0.2.1']);
+    const goesOn = status([]);
+    assert.equal([verdict(goesOn), goesOn.podIP], ['True', '10.42.0.9']);
+  });
+
   test('all running is Running and Ready; times have whole seconds', () => {
     const made = status([run('a', 0), run('b', 0)]);
     assert.is(made.phase, 'Running');

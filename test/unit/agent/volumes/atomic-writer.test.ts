@@ -53,6 +53,21 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
     assert.is(versions.length, 2, versions.join(' '));
   });
 
+  test('directories and files have the modes that the kubelet gives them, and the owner they are to have', async () => {
+    const directory = join(await scratch(), 'v');
+    const modeOf = async (path: string) => (await stat(join(directory, path))).mode & 0o7777;
+    const file = { data: Buffer.from('1'), mode: 0o600, uid: 1000 };
+    writePayload(directory, new Map([['d/e/a', file]]), { mode: 0o1777 });
+    const own = await Promise.all(['', 'd/e', '..data', 'd/e/a'].map(modeOf));
+    assert.equal(own, [0o1777, 0o755, 0o755, 0o600]);
+    assert.is((await stat(join(directory, 'd/e/a'))).uid, 1000);
+    await rm(directory, { recursive: true });
+    writePayload(directory, new Map([['d/e/a', file]]), { mode: 0o1777, gid: 2000 });
+    const group = await Promise.all(['', 'd/e', '..data', 'd/e/a'].map(modeOf));
+    assert.equal(group, [0o3777, 0o2755, 0o2755, 0o640]);
+    assert.is((await stat(join(directory, 'd/e'))).gid, 2000);
+  });
+
   test('fsGroup owns the files and may read them', async () => {
     const directory = await scratch();
     writePayload(directory, payload({ a: '1' }, 0o600), { gid: process.getgid?.() ?? 0 });
@@ -63,7 +78,7 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
   test('a subPath may not leave its volume, not by a link either', async () => {
     const directory = await scratch();
     await symlink('/etc', join(directory, 'out'));
-    const mounts = (subPath: string) =>
+    const mounts = (mount: object) =>
       containerMounts({
         pod: {
           apiVersion: 'v1',
@@ -77,17 +92,27 @@ suite('agent: files of volumes', ({ test, cleanup }) => {
           },
           spec: { containers: [] },
         },
-        container: { name: 'c', volumeMounts: [{ name: 'v', mountPath: '/m', subPath }] },
+        container: { name: 'c', volumeMounts: [{ name: 'v', mountPath: '/m', ...mount }] },
         volumes: new Map([['v', directory]]),
-        env: new Map(),
+        env: new Map([
+          ['UP', '../x'],
+          ['DEEP', 'er'],
+          ['EMPTY', ''],
+        ]),
         files: new Map(),
       });
-    assert.equal(
-      (await mounts('deep/er')).map(({ source }) => source),
-      [join(directory, 'deep/er')],
-    );
-    for (const path of ['out', 'out/new', '../x', '/etc']) {
-      assert.match(String(await rejects(mounts(path))), /leaves its volume/, path);
+    for (const mount of [{ subPath: 'deep/er' }, { subPathExpr: 'deep/$(DEEP)' }]) {
+      const [made] = await mounts(mount);
+      assert.is(made?.source, join(directory, 'deep/er'));
     }
+    const refused: readonly (readonly [mount: object, why: RegExp])[] = [
+      [{ subPath: 'out' }, /subPath for volumeMount "v" of container "c": "out" leaves its volume/],
+      [{ subPath: 'out/new' }, /leaves its volume by a link/],
+      [{ subPath: '../x' }, /unable to provision SubPath `..\/x`: must not contain '..'/],
+      [{ subPath: '/etc' }, /error SubPath `\/etc` must not be an absolute path/],
+      [{ subPathExpr: '$(UP)' }, /unable to provision SubPath `..\/x`/],
+      [{ subPathExpr: '$(NONE)/$(EMPTY)/$(DEEP)' }, /missing value for EMPTY, NONE$/],
+    ];
+    for (const [mount, why] of refused) assert.match(String(await rejects(mounts(mount))), why);
   });
 });
