@@ -1,6 +1,6 @@
 /*
  * Device rules. The last rule that speaks of a device and of an access decides; what no rule speaks
- * of is allowed. On v1 the kernel has files for that, on v2 it runs a program that is made here.
+ * of is denied. On v1 the kernel has files for that, on v2 it runs a program that is made here.
  */
 #include "cgroup-limits.h"
 
@@ -34,6 +34,8 @@ struct rule {
     char access[4];   /* of "rwm" */
 };
 
+static const struct rule nothing = {'a', false, ANY, ANY, "rwm"};
+
 /* What every container has: making nodes, and using those of the default /dev and terminals. */
 static const struct rule defaults[] = {
     {'c', true, ANY, ANY, "m"},   {'b', true, ANY, ANY, "m"}, {'c', true, 1, 3, "rwm"},
@@ -61,7 +63,26 @@ static int parse(struct error *e, json_object *object, struct rule *rule)
     return 0;
 }
 
-/* The config's rules and the defaults, in order, in new memory; none when the config has none. */
+/* The kernel's "a" is all devices and all access, whatever else the line says. */
+static bool is_of_all(const struct rule *rule)
+{
+    return rule->type == 'a' && rule->major == ANY && rule->minor == ANY &&
+           strlen(rule->access) == 3;
+}
+
+/* Adds the rule of the config; of both kinds it may have to be two. */
+static void add(struct rule *rules, size_t *count, const struct rule *rule)
+{
+    rules[(*count)++] = *rule;
+    if (rule->type != 'a' || is_of_all(rule))
+        return;
+    rules[*count - 1].type = 'b';
+    rules[*count] = *rule;
+    rules[(*count)++].type = 'c';
+}
+
+/* Nothing, then what the config's rules allow, then the defaults, in new memory; none when the
+ * config has none. */
 static int collect(struct error *e, const struct limits *l, struct rule **rules, size_t *count)
 {
     json_object *given = json_at(l->resources, "devices");
@@ -71,15 +92,35 @@ static int collect(struct error *e, const struct limits *l, struct rule **rules,
         return 0;
     if (own > RULES_MAX)
         return err_set(e, 0, "%zu device rules, but at most %d are supported", own, RULES_MAX);
-    *rules = calloc(own + DEFAULTS_COUNT, sizeof **rules);
+    *rules = calloc(1 + 2 * own + DEFAULTS_COUNT, sizeof **rules);
     if (*rules == NULL)
         return err_set(e, ENOMEM, "device rules");
-    for (size_t i = 0; i < own; i++)
-        if (parse(e, json_entry(given, i), &(*rules)[i]) < 0)
+    for (size_t i = 0; i < own; i++) {
+        struct rule rule;
+        if (parse(e, json_entry(given, i), &rule) < 0)
             return -1;
-    memcpy(*rules + own, defaults, sizeof defaults);
-    *count = own + DEFAULTS_COUNT;
+        if (i == 0 && !is_of_all(&rule))
+            add(*rules, count, &nothing);
+        add(*rules, count, &rule);
+    }
+    memcpy(*rules + *count, defaults, sizeof defaults);
+    *count += DEFAULTS_COUNT;
     return 0;
+}
+
+void devices_deny_rest(json_object *config)
+{
+    json_object *all = json_at(config, "linux"), *resources = json_at(all, "resources");
+    if (all == NULL || json_count(resources, "devices") > 0)
+        return;
+    json_object *rule = json_object_new_object(), *rules = json_object_new_array();
+    json_object_object_add(rule, "allow", json_object_new_boolean(false));
+    json_object_array_add(rules, rule);
+    if (resources == NULL) {
+        resources = json_object_new_object();
+        json_object_object_add(all, "resources", resources);
+    }
+    json_object_object_add(resources, "devices", rules);
 }
 
 int devices_v1(struct error *e, const struct limits *l)
@@ -94,7 +135,7 @@ int devices_v1(struct error *e, const struct limits *l)
         snprintf(numbers[0], sizeof numbers[0], rule->major == ANY ? "*" : "%d", rule->major);
         snprintf(numbers[1], sizeof numbers[1], rule->minor == ANY ? "*" : "%d", rule->minor);
         snprintf(text, sizeof text, "%c %s:%s %s", rule->type, numbers[0], numbers[1],
-                 rule->type == 'a' ? "rwm" : rule->access);
+                 rule->access);
         const char *file = rule->is_allowed ? "devices.allow" : "devices.deny";
         if (limit_put(e, l, "devices", file, text) < 0)
             return -1;

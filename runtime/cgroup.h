@@ -38,6 +38,8 @@ pid_t cgroup_fork(struct error *e, const struct cgroup *g, unsigned int flags);
 int cgroup_enter(struct error *e, const struct cgroup *g);
 int cgroup_limit(struct error *e, const struct cgroup *g, json_object *resources,
                  json_object *warnings);
+/* A config without device rules is as one that allows no more than what every container has. */
+void devices_deny_rest(json_object *config);
 /* Makes room for limits that its making did not ask for; before cgroup_limit in an update. */
 int cgroup_extend(struct error *e, struct cgroup *g, json_object *resources);
 /* v2: moves the processes of a cgroup's directory into a leaf below it. */

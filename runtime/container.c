@@ -230,6 +230,7 @@ int container_launch(struct error *e, struct container *c, struct launch *launch
     cleanup_close int listener = -1;
     int pair[2];
     launch->console = launch->failure = -1;
+    devices_deny_rest(c->config);
     if (cgroup_plan(e, &c->cgroup, c->config, c->id) < 0 ||
         file_replace_at(e, c->dir_fd, CGROUP_NOTE, c->cgroup.path) < 0 ||
         cgroup_make(e, &c->cgroup) < 0 ||

@@ -2,6 +2,7 @@
 
 #include "attributes.h"
 #include "clean.h"
+#include "config-types.h"
 #include "filter.h"
 #include "io.h"
 #include "json.h"
@@ -127,6 +128,8 @@ int exec_launch(struct error *e, struct container *c, pid_t container_pid, struc
 {
     int pair[2];
     char path[64];
+    if (process_types_check(e, "process", exec->process) < 0)
+        return -1;
     exec->container_pid = container_pid;
     snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)container_pid);
     cleanup_close int pidfd = pidfd_open(container_pid, 0);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -26,11 +27,14 @@ int foreground_console(struct error *e, const struct cli *cli, int master)
 {
     if (master < 0 || cli->console_socket == NULL)
         return 0;
-    cleanup_close int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* By its directory: a whole path may be too long for an address. */
     cleanup_free char *path = realpath(cli->console_socket, NULL);
-    if (path == NULL)
+    char *slash = path == NULL ? NULL : strrchr(path, '/');
+    cleanup_free char *parent = slash == NULL ? NULL : text_slice(path, (size_t)(slash - path) + 1);
+    cleanup_close int dir = parent == NULL ? -1 : open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
         return err_set(e, errno, "console socket %s", cli->console_socket);
-    cleanup_close int connection = dir < 0 ? -1 : socket_connect_at(e, dir, path + 1);
+    cleanup_close int connection = socket_connect_at(e, dir, slash + 1);
     if (connection < 0)
         return -1;
     if (fd_send(connection, master) < 0)

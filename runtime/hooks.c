@@ -80,8 +80,9 @@ static _Noreturn void become(json_object *hook, int input, int output, const cha
 {
     const char *path = json_text(hook, "path", "");
     char **args = text_vector(hook, "args", NULL), **env = text_vector(hook, "env", NULL);
+    char *path_alone[] = {(char *)(uintptr_t)path, NULL};
     if (args[0] == NULL)
-        args = (char *[]){(char *)(uintptr_t)path, NULL};
+        args = path_alone;
     if (dup2(input, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0 &&
         close_range(3, UINT_MAX, 0) == 0 && chdir(cwd) == 0) {
         process_reset_signals();

@@ -12,6 +12,7 @@
 #include "process.h"
 #include "protect.h"
 #include "sync.h"
+#include "sysctls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,22 +65,6 @@ static int set_names(struct error *e, json_object *config)
         return err_set(e, errno, "set hostname %s", host);
     if (*domain != '\0' && setdomainname(domain, strlen(domain)) < 0)
         return err_set(e, errno, "set domain name %s", domain);
-    return 0;
-}
-
-static int set_sysctls(struct error *e, json_object *config)
-{
-    json_object *sysctls = json_at(config, "linux.sysctl");
-    if (sysctls == NULL)
-        return 0;
-    json_object_object_foreach(sysctls, key, value)
-    {
-        cleanup_free char *path = text_format("sys/%s", key);
-        for (char *dot = path; *dot != '\0'; dot++)
-            *dot = *dot == '.' ? '/' : *dot;
-        if (proc_write(e, path, json_object_get_string(value)) < 0)
-            return err_wrap(e, "sysctl %s", key);
-    }
     return 0;
 }
 
@@ -136,7 +121,7 @@ static int set_up(struct error *e, struct init *init, char **program)
         return err_set(e, errno, "make cgroup namespace");
     if (is_outside && namespaces_join(e, config) < 0)
         return -1;
-    if (set_up_root(e, init) < 0 || set_names(e, config) < 0 || set_sysctls(e, config) < 0)
+    if (set_up_root(e, init) < 0 || set_names(e, config) < 0 || sysctls_apply(e, config) < 0)
         return -1;
     if (!init->container->keeps_keyring && keyring_join(e, init->container->id) < 0)
         return -1;

@@ -165,7 +165,10 @@ int make_dirs(struct error *e, const char *path, mode_t mode)
 static int socket_at(struct error *e, int dir_fd, const char *name, bool is_listener)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+    int size =
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+    if (size < 0 || (size_t)size >= sizeof address.sun_path)
+        return err_set(e, ENAMETOOLONG, "socket %s", name);
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_set(e, errno, "socket");

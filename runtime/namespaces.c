@@ -1,12 +1,14 @@
 #include "namespaces.h"
 
 #include "clean.h"
+#include "io.h"
 #include "json.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
     const char *type;
@@ -52,6 +54,21 @@ const char *namespace_path(json_object *config, const char *type)
 int namespace_is_new(json_object *config, const char *type)
 {
     return find(config, type) != NULL && namespace_path(config, type) == NULL;
+}
+
+bool namespace_is_own(json_object *config, const char *type)
+{
+    static const char *const links[][2] = {{"network", "net"}, {"mount", "mnt"}};
+    const char *path = namespace_path(config, type), *link = type;
+    struct stat there, here;
+    if (path == NULL)
+        return namespace_is_listed(config, type);
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        link = strcmp(links[i][0], type) == 0 ? links[i][1] : link;
+    cleanup_free char *own = text_format("/proc/self/ns/%s", link);
+    /* Joining one that is not there fails later. */
+    return stat(path, &there) < 0 || stat(own, &here) < 0 || there.st_ino != here.st_ino ||
+           there.st_dev != here.st_dev;
 }
 
 unsigned int namespaces_new(json_object *config)

@@ -16,6 +16,8 @@ const char *namespace_name(size_t index);
 unsigned int namespaces_new(json_object *config);
 /* Path of the namespace of this type to be joined; NULL = it is made or the host's. */
 const char *namespace_path(json_object *config, const char *type);
+/* True when it is listed, and not by a path that leads to the one of this process. */
+bool namespace_is_own(json_object *config, const char *type);
 /* True when the config lists the type without a path. */
 int namespace_is_new(json_object *config, const char *type);
 /* True when the config lists the type: it is not the host's. */

@@ -24,6 +24,7 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define GROUPS_MAX 1024
+#define PASSWD_SIZE_MAX ((off_t)1 << 20)
 #define PTMX_MINOR 2
 
 void process_reset_signals(void)
@@ -242,25 +243,32 @@ static void free_vector(char **vector)
     free(vector);
 }
 
-/* The home directory of the user as the container's /etc/passwd has it. */
+/* The container's /etc/passwd; NULL when it is no file of this size. Not blocked by a pipe in its
+ * place. */
+static char *read_passwd(void)
+{
+    struct error ignored;
+    struct stat info;
+    char *text = NULL;
+    cleanup_close int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_size > PASSWD_SIZE_MAX)
+        return NULL;
+    return fd_read_all(&ignored, fd, &text, (size_t)PASSWD_SIZE_MAX) < 0 ? NULL : text;
+}
+
+/* The home directory of the user as /etc/passwd has it. */
 static char *home_directory(uid_t uid)
 {
-    /* Not blocked by a pipe in its place. */
-    struct stat info;
-    cleanup_close int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    bool is_file = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    FILE *file = is_file ? fdopen(steal_fd(&fd), "r") : NULL;
-    char line[1024], *home = NULL;
-    while (home == NULL && file != NULL && fgets(line, sizeof line, file) != NULL) {
-        char *rest = line, *fields[7] = {NULL};
+    cleanup_free char *text = read_passwd();
+    char *lines = text, *line, *home = NULL;
+    while (home == NULL && lines != NULL && (line = strsep(&lines, "\n")) != NULL) {
+        char *fields[7] = {NULL};
         for (int i = 0; i < 7; i++)
-            fields[i] = strsep(&rest, ":\n");
+            fields[i] = strsep(&line, ":");
         if (fields[2] != NULL && fields[5] != NULL && *fields[5] == '/' &&
             strtoul(fields[2], NULL, 10) == uid)
             home = text_format("HOME=%s", fields[5]);
     }
-    if (file != NULL)
-        fclose(file);
     return home != NULL ? home : text_format("HOME=%s", uid == 0 ? "/root" : "/");
 }
 

@@ -8,10 +8,20 @@
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+/* A container may put directories into each other without end: those so deep are moved up, so that
+ * it takes neither as many descriptors nor as much of a stack. */
+#define DEPTH_MAX 32
+
+struct removal {
+    int top; /* the tree's own directory */
+    unsigned long moved;
+};
 
 static int open_below(int parent_fd, const char *name, int flags)
 {
@@ -47,7 +57,48 @@ static int unlink_one(int parent_fd, const char *name, int flags)
     return unlinkat(parent_fd, name, flags) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-static int empty_directory(struct error *e, int parent_fd, const char *name)
+/* Out of the depths, to be emptied there. */
+static int move_up(struct error *e, struct removal *r, int parent_fd, const char *name)
+{
+    bool is_mutable = false;
+    for (;;) {
+        char other[32];
+        (void)snprintf(other, sizeof other, ".removed-%lu", r->moved++);
+        if (renameat2(parent_fd, name, r->top, other, RENAME_NOREPLACE) == 0 || errno == ENOENT)
+            return 0;
+        if (errno == EPERM && !is_mutable) {
+            cleanup_close int fd = open_below(parent_fd, name, O_RDONLY | O_DIRECTORY);
+            make_mutable(parent_fd);
+            make_mutable(fd);
+            make_mutable(r->top);
+            is_mutable = true;
+        } else if (errno != EEXIST) {
+            return err_set(e, errno, "move %s", name);
+        }
+    }
+}
+
+static int remove_at(struct error *e, struct removal *r, int parent_fd, const char *name,
+                     int depth);
+
+static int remove_entries(struct error *e, struct removal *r, DIR *handle, int depth)
+{
+    struct dirent *entry;
+    while ((entry = readdir(handle)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (entry->d_type != DT_DIR && unlink_one(dirfd(handle), entry->d_name, 0) == 0)
+            continue;
+        if (entry->d_type != DT_DIR && errno != EISDIR)
+            return err_set(e, errno, "remove %s", entry->d_name);
+        if (remove_at(e, r, dirfd(handle), entry->d_name, depth + 1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int empty_directory(struct error *e, struct removal *r, int parent_fd, const char *name,
+                           int depth)
 {
     int fd = open_below(parent_fd, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
@@ -57,30 +108,37 @@ static int empty_directory(struct error *e, int parent_fd, const char *name)
         close(fd);
         return err_set(e, ENOMEM, "read %s", name);
     }
-    struct dirent *entry;
-    while ((entry = readdir(handle)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (entry->d_type != DT_DIR && unlink_one(fd, entry->d_name, 0) == 0)
-            continue;
-        if (entry->d_type != DT_DIR && errno != EISDIR)
-            return err_set(e, errno, "remove %s", entry->d_name);
-        if (remove_tree_at(e, fd, entry->d_name) < 0)
+    if (depth > 0)
+        return remove_entries(e, r, handle, depth);
+    r->top = fd;
+    unsigned long moved;
+    do {
+        moved = r->moved;
+        rewinddir(handle);
+        if (remove_entries(e, r, handle, depth) < 0)
             return -1;
-    }
+    } while (r->moved != moved);
+    return 0;
+}
+
+static int remove_at(struct error *e, struct removal *r, int parent_fd, const char *name, int depth)
+{
+    if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    bool is_directory = errno != ENOTDIR;
+    if (is_directory && depth == DEPTH_MAX)
+        return move_up(e, r, parent_fd, name);
+    if (is_directory && empty_directory(e, r, parent_fd, name, depth) < 0)
+        return -1;
+    if (unlink_one(parent_fd, name, is_directory ? AT_REMOVEDIR : 0) < 0)
+        return err_set(e, errno, "remove %s", name);
     return 0;
 }
 
 int remove_tree_at(struct error *e, int parent_fd, const char *name)
 {
-    if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-        return 0;
-    bool is_directory = errno != ENOTDIR;
-    if (is_directory && empty_directory(e, parent_fd, name) < 0)
-        return -1;
-    if (unlink_one(parent_fd, name, is_directory ? AT_REMOVEDIR : 0) < 0)
-        return err_set(e, errno, "remove %s", name);
-    return 0;
+    struct removal r = {.top = -1};
+    return remove_at(e, &r, parent_fd, name, 0);
 }
 
 int remove_tree(struct error *e, const char *path)

@@ -127,11 +127,11 @@ int devices_make(struct error *e, const struct container *c, int root_fd)
             result = err_set(e, 0, "unknown device type \"%s\"", type);
             break;
         }
-        result =
-            make_node(e, c, root_fd, path, kind | (mode_t)json_number(device, "fileMode", 0666),
-                      makedev((unsigned int)json_number(device, "major", 0),
-                              (unsigned int)json_number(device, "minor", 0)),
-                      (uid_t)json_number(device, "uid", 0), (gid_t)json_number(device, "gid", 0));
+        result = make_node(
+            e, c, root_fd, path, kind | (mode_t)(json_number(device, "fileMode", 0666) & 07777),
+            makedev((unsigned int)json_number(device, "major", 0),
+                    (unsigned int)json_number(device, "minor", 0)),
+            (uid_t)json_number(device, "uid", 0), (gid_t)json_number(device, "gid", 0));
     }
     umask(mask);
     return result;

@@ -60,6 +60,7 @@ static int take_error(struct error *e, const struct packet *packet, ssize_t size
 {
     if (size == (ssize_t)sizeof *packet && packet->kind == SYNC_ERROR) {
         *e = packet->error;
+        e->message[sizeof e->message - 1] = '\0';
         return -1;
     }
     if (size <= 0)

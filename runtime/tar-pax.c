@@ -74,8 +74,8 @@ int pax_parse(struct error *e, struct extended *x, char *text, size_t size)
     for (size_t at = 0; at < size;) {
         char *end;
         size_t length = strtoul(text + at, &end, 10);
-        char *stop = text + at + length;
-        if (*end != ' ' || length > size - at || stop <= end + 1 || stop[-1] != '\n')
+        char *stop = length > size - at ? NULL : text + at + length;
+        if (*end != ' ' || stop == NULL || stop <= end + 1 || stop[-1] != '\n')
             return err_set(e, 0, "damaged extended header in archive");
         char *key = end + 1, *equals = memchr(key, '=', (size_t)(stop - key));
         if (equals == NULL)

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "clean.h"
+#include "config-types.h"
 #include "container.h"
 #include "io.h"
 #include "jobs.h"
@@ -139,7 +140,8 @@ int verb_update(struct error *e, struct cli *cli)
         int result = strcmp(cli->resources, "-") == 0
                          ? fd_read_all(e, 0, &text, JSON_SIZE_MAX)
                          : file_read(e, cli->resources, &text, JSON_SIZE_MAX);
-        if (result < 0 || json_parse(e, text, &given) < 0)
+        if (result < 0 || json_parse(e, text, &given) < 0 ||
+            resources_types_check(e, "resources", given) < 0)
             return -1;
         resources = given;
     }

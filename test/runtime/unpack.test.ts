@@ -5,6 +5,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +17,9 @@ import { type Pack, pack } from 'tar-stream';
 import * as assert from 'uvu/assert';
 import { rejects, suite } from '../harness/suite.ts';
 import { createFixture } from './fixture.ts';
+
+/** More directories within each other than a process may have files open. */
+const DEEP = 25_000;
 
 type Entry = Parameters<Pack['entry']>[0] & { readonly text?: string };
 
@@ -194,6 +198,22 @@ suite('runtime unpack', ({ test, cleanup }) => {
     assert.not.ok(existsSync(tree));
     assert.ok(existsSync(join(f.dir, 'kept')));
     await rejects(f.runtime.removeTree('/'));
+  });
+
+  test('removes a tree that is deeper than descriptors and paths reach', async () => {
+    const { f } = await setUp();
+    // In memory: a disk takes long for so many.
+    const tree = mkdtempSync('/dev/shm/mini-deep-');
+    const make = `import os
+for at in range(${DEEP}):
+    os.mkdir('d')
+    os.mkdir('.removed-%d' % (at % 7))
+    os.chdir('d')`;
+    execFileSync('python3', ['-c', make], { cwd: tree });
+    // What is left of it would be too much for the test's own removal.
+    cleanup(() => void execFileSync('rm', ['-rf', tree]));
+    await f.runtime.removeTree(tree);
+    assert.not.ok(existsSync(tree));
   });
 
   test('unpacks thousands of files without a process for each', async () => {
