@@ -235,10 +235,9 @@ async function buildAll(arch) {
 
 async function check() {
   const sources = [
-    ...['runtime', 'runtime/launcher'].flatMap((folder) =>
+    ...['runtime', 'runtime/launcher', 'runtime/fuzz', 'embedded/hello'].flatMap((folder) =>
       readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`),
     ),
-    'embedded/hello/hello.c',
   ].filter((name) => /\.[ch]$/.test(name));
   await step('generate types', generateTypes);
   await step('biome', () =>

@@ -19,6 +19,7 @@ const TAG = 'docker.io/mini/hello:latest';
 const MAX_PROGRAM_BYTES = 100 * 1024;
 const EPOCH = new Date(0);
 const COMPILERS = { amd64: 'gcc', arm64: 'aarch64-linux-gnu-gcc' };
+const SOURCES = ['start.c', 'text.c', 'http.c', 'hello.c'];
 /** Not root, so that pods with runAsNonRoot run it. */
 const USER = '65532:65532';
 const FLAGS = [
@@ -51,8 +52,9 @@ export async function buildHello({ arch = hostArch(), cc = COMPILERS[arch], outD
   if (!(arch in COMPILERS)) throw new Error(`hello is for amd64 and arm64, not ${arch}`);
   await mkdir(outDir, { recursive: true });
   const program = join(outDir, `hello-${arch}`);
-  const source = join(dirname(fileURLToPath(import.meta.url)), 'hello.c');
-  await promisify(execFile)(cc, [...FLAGS, '-o', program, source]);
+  const folder = dirname(fileURLToPath(import.meta.url));
+  const sources = SOURCES.map((name) => join(folder, name));
+  await promisify(execFile)(cc, [...FLAGS, '-o', program, ...sources]);
   const bytes = await readFile(program);
   if (bytes.length > MAX_PROGRAM_BYTES) throw new Error(`${program} is larger than 100 KB`);
   const archive = join(outDir, `hello-${arch}.tar`);

@@ -3,13 +3,10 @@
  * it is and what it was asked, as text, or as JSON on /json or when the client accepts JSON.
  * /healthz answers ok. Ends on SIGTERM.
  */
-#include "kernel.h"
+#include "http.h"
 
 #define DEFAULT_PORT 8080
 #define MAX_CONNECTIONS 64
-#define MAX_REQUEST 8192
-/* A byte of the request takes at most six in JSON. */
-#define MAX_ANSWER (MAX_REQUEST * 6 + 2048)
 #define IDLE_SECONDS 30
 #define BACKLOG 128
 
@@ -25,325 +22,15 @@ struct connection {
     char answer[MAX_ANSWER];
 };
 
-struct text {
-    char *at;
-    size_t size, room;
-};
-
-/* A piece of the request, not terminated. */
-struct piece {
-    const char *at;
-    size_t size;
-};
-
-struct request {
-    struct piece method, path, headers;
-};
-
 struct server {
-    const char *pod, *node;
+    struct identity self;
     int listener, signals;
     struct connection connections[MAX_CONNECTIONS];
 };
 
 static struct server the_server; /* Too large for a stack; passed to whoever needs it. */
 
-/* The compiler may call these on its own. */
-void *memcpy(void *to, const void *from, size_t size);
-void *memset(void *to, int value, size_t size);
 _Noreturn void begin(long *stack);
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        ((char *)to)[i] = ((const char *)from)[i];
-    return to;
-}
-
-void *memset(void *to, int value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        ((char *)to)[i] = (char)value;
-    return to;
-}
-
-static size_t length(const char *text)
-{
-    size_t size = 0;
-    while (text[size] != '\0')
-        size++;
-    return size;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static struct piece whole(const char *text)
-{
-    return (struct piece){text, length(text)};
-}
-
-static int begins(struct piece p, const char *prefix)
-{
-    size_t size = length(prefix);
-    if (p.size < size)
-        return 0;
-    for (size_t i = 0; i < size; i++)
-        if (lower(p.at[i]) != prefix[i])
-            return 0;
-    return 1;
-}
-
-static int contains(struct piece p, const char *what)
-{
-    for (; p.size > 0; p.at++, p.size--)
-        if (begins(p, what))
-            return 1;
-    return 0;
-}
-
-static void put_byte(struct text *t, char c)
-{
-    if (t->size < t->room)
-        t->at[t->size++] = c;
-}
-
-static void put(struct text *t, const char *text)
-{
-    while (*text != '\0')
-        put_byte(t, *text++);
-}
-
-static void put_piece(struct text *t, struct piece p)
-{
-    for (size_t i = 0; i < p.size; i++)
-        put_byte(t, p.at[i]);
-}
-
-static void put_number(struct text *t, uint64_t number, unsigned base)
-{
-    char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number > 0);
-    while (count > 0)
-        put_byte(t, digits[--count]);
-}
-
-static void put_json(struct text *t, struct piece p)
-{
-    put_byte(t, '"');
-    for (size_t i = 0; i < p.size; i++) {
-        unsigned char c = (unsigned char)p.at[i];
-        if (c == '"' || c == '\\') {
-            put_byte(t, '\\');
-            put_byte(t, (char)c);
-        } else if (c < 0x20 || c >= 0x7f) {
-            put(t, "\\u00");
-            put_byte(t, "0123456789abcdef"[c >> 4]);
-            put_byte(t, "0123456789abcdef"[c & 15]);
-        } else {
-            put_byte(t, (char)c);
-        }
-    }
-    put_byte(t, '"');
-}
-
-static void put_dotted(struct text *t, const uint8_t *host)
-{
-    for (int i = 0; i < 4; i++) {
-        if (i > 0)
-            put_byte(t, '.');
-        put_number(t, host[i], 10);
-    }
-}
-
-static void put_peer(struct text *t, const union address *peer)
-{
-    const uint8_t *host = peer->v6.host;
-    uint16_t port = peer->v4.port; /* In network order. */
-    int is_mapped = peer->v6.family == AF_INET6 && host[10] == 0xff && host[11] == 0xff;
-    for (int i = 0; i < 10; i++)
-        is_mapped = is_mapped && host[i] == 0;
-    if (peer->v4.family == AF_INET) {
-        put_dotted(t, peer->v4.host);
-    } else if (is_mapped) {
-        put_dotted(t, host + 12);
-    } else {
-        put_byte(t, '[');
-        for (int i = 0; i < 16; i += 2) {
-            if (i > 0)
-                put_byte(t, ':');
-            put_number(t, (unsigned)host[i] << 8 | host[i + 1], 16);
-        }
-        put_byte(t, ']');
-    }
-    put_byte(t, ':');
-    put_number(t, (uint16_t)((port >> 8) | (port << 8)), 10);
-}
-
-/* Cuts up to a separator; the rest begins behind it. */
-static struct piece cut(struct piece *rest, char separator)
-{
-    struct piece head = {rest->at, 0};
-    while (head.size < rest->size && rest->at[head.size] != separator)
-        head.size++;
-    size_t used = head.size < rest->size ? head.size + 1 : head.size;
-    rest->at += used;
-    rest->size -= used;
-    return head;
-}
-
-/* The next header: 0 at the end. */
-static int next_header(struct piece *rest, struct piece *name, struct piece *value)
-{
-    struct piece line = cut(rest, '\n');
-    if (line.size > 0 && line.at[line.size - 1] == '\r')
-        line.size--;
-    if (line.size == 0)
-        return 0;
-    *name = cut(&line, ':');
-    while (line.size > 0 && (*line.at == ' ' || *line.at == '\t')) {
-        line.at++;
-        line.size--;
-    }
-    *value = line;
-    return 1;
-}
-
-static struct request parse(struct piece bytes)
-{
-    struct request r;
-    struct piece first = cut(&bytes, '\n');
-    r.method = cut(&first, ' ');
-    r.path = cut(&first, ' ');
-    r.headers = bytes;
-    return r;
-}
-
-static int wants_json(const struct request *r)
-{
-    struct piece rest = r->headers, name, value;
-    if (begins(r->path, "/json") &&
-        (r->path.size == 5 || r->path.at[5] == '?' || r->path.at[5] == '/'))
-        return 1;
-    while (next_header(&rest, &name, &value))
-        if (name.size == 6 && begins(name, "accept") && contains(value, "application/json"))
-            return 1;
-    return 0;
-}
-
-static void write_text(struct text *t, const struct server *s, const struct connection *c,
-                       const struct request *r)
-{
-    struct piece rest = r->headers, name, value;
-    put(t, "Hello from mini\n\npod:     ");
-    put(t, s->pod);
-    if (*s->node != '\0') {
-        put(t, "\nnode:    ");
-        put(t, s->node);
-    }
-    put(t, "\npeer:    ");
-    put_peer(t, &c->peer);
-    put(t, "\nrequest: ");
-    put_piece(t, r->method);
-    put_byte(t, ' ');
-    put_piece(t, r->path);
-    put(t, "\n\n");
-    while (next_header(&rest, &name, &value)) {
-        put_piece(t, name);
-        put(t, ": ");
-        put_piece(t, value);
-        put_byte(t, '\n');
-    }
-}
-
-static void write_json(struct text *t, const struct server *s, const struct connection *c,
-                       const struct request *r)
-{
-    struct piece rest = r->headers, name, value;
-    put(t, "{\"pod\":");
-    put_json(t, whole(s->pod));
-    put(t, ",\"node\":");
-    put_json(t, whole(s->node));
-    put(t, ",\"peer\":\"");
-    put_peer(t, &c->peer);
-    put(t, "\",\"method\":");
-    put_json(t, r->method);
-    put(t, ",\"path\":");
-    put_json(t, r->path);
-    put(t, ",\"headers\":{");
-    for (int i = 0; next_header(&rest, &name, &value); i++) {
-        if (i > 0)
-            put_byte(t, ',');
-        put_json(t, name);
-        put_byte(t, ':');
-        put_json(t, value);
-    }
-    put(t, "}}\n");
-}
-
-static void log_request(const struct connection *c, const struct request *r, const char *status)
-{
-    char line[1024];
-    struct text t = {line, 0, sizeof line - 1};
-    struct piece path = r->path;
-    if (path.size > 512)
-        path.size = 512;
-    put_peer(&t, &c->peer);
-    put_byte(&t, ' ');
-    put_piece(&t, r->method.size > 32 ? whole("?") : r->method);
-    put_byte(&t, ' ');
-    put_piece(&t, path);
-    put_byte(&t, ' ');
-    put(&t, status);
-    line[t.size++] = '\n';
-    CALL(SYS_WRITE, 1, line, t.size);
-}
-
-static void answer(const struct server *s, struct connection *c, const char *failure)
-{
-    static char body[MAX_ANSWER - 512];
-    struct text b = {body, 0, sizeof body}, head = {c->answer, 0, sizeof c->answer};
-    struct request r = parse((struct piece){c->request, c->have});
-    int is_json = failure == NULL && wants_json(&r);
-    if (failure != NULL)
-        put(&b, failure);
-    else if (begins(r.path, "/healthz"))
-        put(&b, "ok\n");
-    else if (is_json)
-        write_json(&b, s, c, &r);
-    else
-        write_text(&b, s, c, &r);
-    put(&head, failure == NULL ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 431 Too Large\r\n");
-    put(&head, is_json ? "Content-Type: application/json\r\n"
-                       : "Content-Type: text/plain; charset=utf-8\r\n");
-    put(&head, "Connection: close\r\nContent-Length: ");
-    put_number(&head, b.size, 10);
-    put(&head, "\r\n\r\n");
-    if (!(r.method.size == 4 && begins(r.method, "head")))
-        put_piece(&head, (struct piece){body, b.size});
-    c->answer_size = head.size;
-    c->sent = 0;
-    c->state = WRITING;
-    log_request(c, &r, failure == NULL ? "200" : "431");
-}
-
-static int is_complete(const struct connection *c)
-{
-    for (size_t i = 0; i + 1 < c->have; i++) {
-        if (c->request[i] != '\n')
-            continue;
-        if (c->request[i + 1] == '\n' ||
-            (i + 2 < c->have && c->request[i + 1] == '\r' && c->request[i + 2] == '\n'))
-            return 1;
-    }
-    return 0;
-}
 
 static int64_t now(void)
 {
@@ -375,6 +62,14 @@ static void send_answer(struct connection *c)
     }
 }
 
+static void answer(const struct server *s, struct connection *c, const char *failure)
+{
+    struct piece bytes = {c->request, c->have};
+    c->answer_size = http_answer(&s->self, &c->peer, bytes, failure, c->answer);
+    c->sent = 0;
+    c->state = WRITING;
+}
+
 static void receive(const struct server *s, struct connection *c)
 {
     char *to = c->state == READING ? c->request + c->have : c->request;
@@ -389,7 +84,7 @@ static void receive(const struct server *s, struct connection *c)
     if (c->state != READING)
         return;
     c->have += (size_t)size;
-    if (is_complete(c))
+    if (http_is_complete((struct piece){c->request, c->have}))
         answer(s, c, NULL);
     else if (c->have == MAX_REQUEST)
         answer(s, c, "request headers of more than 8 KiB\n");
@@ -510,8 +205,8 @@ _Noreturn void begin(long *stack)
     const char *pod = environment(env, "POD_NAME"), *node = environment(env, "NODE_NAME");
     if (pod == NULL)
         pod = environment(env, "HOSTNAME");
-    s->pod = pod != NULL ? pod : names.nodename;
-    s->node = node != NULL ? node : "";
+    s->self.pod = pod != NULL ? pod : names.nodename;
+    s->self.node = node != NULL ? node : "";
     call6(SYS_RT_SIGPROCMASK, SIG_BLOCK, (long)&blocked, 0, sizeof blocked, 0, 0);
     s->signals = (int)call6(SYS_SIGNALFD4, -1, (long)&ends, sizeof ends, SOCK_CLOEXEC, 0, 0);
     s->listener = listen_on(port_from(environment(env, "PORT")));

@@ -40,9 +40,6 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
                      : "rcx", "r11", "memory");
     return result;
 }
-
-/* The kernel enters here with argc, argv and the environment on the stack. */
-__asm__(".global _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall begin\n");
 #elif defined(__aarch64__)
 enum {
     SYS_CLOSE = 57,
@@ -78,11 +75,13 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
                      : "memory");
     return x0;
 }
-
-__asm__(".global _start\n_start:\n\tmov x0, sp\n\tbl begin\n");
 #else
 #error "hello is for x86-64 and arm64"
 #endif
+
+/* The compiler may call these on its own. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
 
 #define CALL(n, a, b, c) call6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 
