@@ -34,20 +34,9 @@ static int type_of(int message)
     return NFNL_SUBSYS_CTNETLINK << 8 | message;
 }
 
-/* The attribute of this type among those that a buffer holds; NULL when there is none. */
-static const struct rtattr *find(const void *from, size_t size, int type)
-{
-    unsigned int left = (unsigned int)size;
-    const struct rtattr *attribute = from;
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
-        if ((attribute->rta_type & NLA_TYPE_MASK) == type)
-            return attribute;
-    return NULL;
-}
-
 static const struct rtattr *inside(const struct rtattr *nest, int type)
 {
-    return nest == NULL ? NULL : find(RTA_DATA(nest), RTA_PAYLOAD(nest), type);
+    return nest == NULL ? NULL : netlink_find(RTA_DATA(nest), RTA_PAYLOAD(nest), type);
 }
 
 static bool is_wanted(json_object *ports, const struct rtattr *tuple)
@@ -56,7 +45,7 @@ static bool is_wanted(json_object *ports, const struct rtattr *tuple)
     const struct rtattr *number = inside(protocol, CTA_PROTO_NUM);
     const struct rtattr *port = inside(protocol, CTA_PROTO_DST_PORT);
     if (number == NULL || port == NULL || RTA_PAYLOAD(port) < sizeof(uint16_t) ||
-        *(const unsigned char *)RTA_DATA(number) != IPPROTO_UDP)
+        RTA_PAYLOAD(number) < 1 || *(const unsigned char *)RTA_DATA(number) != IPPROTO_UDP)
         return false;
     uint16_t value;
     memcpy(&value, RTA_DATA(port), sizeof value);
@@ -74,7 +63,7 @@ static int take(void *data, const struct nlmsghdr *message)
     if (message->nlmsg_len < header)
         return 0;
     const struct rtattr *tuple =
-        find((const char *)message + header, message->nlmsg_len - header, CTA_TUPLE_ORIG);
+        netlink_find((const char *)message + header, message->nlmsg_len - header, CTA_TUPLE_ORIG);
     if (tuple == NULL || RTA_PAYLOAD(tuple) > TUPLE_SIZE_MAX || !is_wanted(search->ports, tuple))
         return 0;
     struct flow *flow = &search->flows[search->count++];

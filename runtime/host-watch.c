@@ -86,13 +86,10 @@ static bool is_ours(const struct host_watch *w, const struct nlmsghdr *message)
     size_t header = NLMSG_SPACE(sizeof(struct nfgenmsg));
     if (message->nlmsg_len < header)
         return false;
-    const struct rtattr *attribute = (const void *)((const char *)message + header);
-    unsigned int left = (unsigned int)(message->nlmsg_len - header);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
-        if ((attribute->rta_type & NLA_TYPE_MASK) == NFTA_TABLE_NAME)
-            return RTA_PAYLOAD(attribute) == strlen(w->table) + 1 &&
-                   memcmp(RTA_DATA(attribute), w->table, strlen(w->table) + 1) == 0;
-    return false;
+    const struct rtattr *name =
+        netlink_find((const char *)message + header, message->nlmsg_len - header, NFTA_TABLE_NAME);
+    return name != NULL && RTA_PAYLOAD(name) == strlen(w->table) + 1 &&
+           memcmp(RTA_DATA(name), w->table, strlen(w->table) + 1) == 0;
 }
 
 static bool is_removal(int type)
@@ -113,9 +110,9 @@ static bool have_rules_gone(const struct host_watch *w)
             continue;
         if (got < 0)
             return is_gone || errno == ENOBUFS;
-        unsigned int left = (unsigned int)got;
-        const struct nlmsghdr *message = (const void *)messages;
-        for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+        struct netlink_rest rest = {.at = messages, .size = (size_t)got};
+        const struct nlmsghdr *message;
+        while ((message = netlink_next(&rest)) != NULL) {
             int type = message->nlmsg_type & 0xff;
             if (!is_ours(w, message))
                 continue;

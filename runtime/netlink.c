@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #define ANSWER_SIZE 16384
+/* No number of an error is as high. */
+#define ERRNO_END 4096
 
 int netlink_open(struct error *e)
 {
@@ -83,19 +85,73 @@ static ssize_t receive(struct error *e, int fd, void *answer)
     return got < 0 ? err_set(e, errno, "receive from netlink") : got;
 }
 
+static void skip(struct netlink_rest *rest, size_t size)
+{
+    size_t aligned = NLMSG_ALIGN(size);
+    size_t step = aligned < rest->size ? aligned : rest->size;
+    rest->at += step;
+    rest->size -= step;
+}
+
+const struct nlmsghdr *netlink_next(struct netlink_rest *rest)
+{
+    const struct nlmsghdr *message = (const void *)rest->at;
+    if (rest->size < sizeof *message || message->nlmsg_len < sizeof *message ||
+        message->nlmsg_len > rest->size)
+        return NULL;
+    skip(rest, message->nlmsg_len);
+    return message;
+}
+
+const struct rtattr *netlink_attribute(struct netlink_rest *rest)
+{
+    const struct rtattr *attribute = (const void *)rest->at;
+    if (rest->size < sizeof *attribute || attribute->rta_len < sizeof *attribute ||
+        attribute->rta_len > rest->size)
+        return NULL;
+    skip(rest, attribute->rta_len);
+    return attribute;
+}
+
+const struct rtattr *netlink_find(const void *from, size_t size, int type)
+{
+    struct netlink_rest rest = {.at = from, .size = size};
+    const struct rtattr *attribute;
+    while ((attribute = netlink_attribute(&rest)) != NULL)
+        if ((attribute->rta_type & NLA_TYPE_MASK) == type)
+            return attribute;
+    return NULL;
+}
+
+/* The first message of the answer. */
+static int receive_one(struct error *e, int fd, void *answer, const struct nlmsghdr **message)
+{
+    ssize_t got = receive(e, fd, answer);
+    struct netlink_rest rest = {.at = answer, .size = got < 0 ? 0 : (size_t)got};
+    if (got < 0)
+        return -1;
+    *message = netlink_next(&rest);
+    return *message == NULL ? err_set(e, EPROTO, "receive from netlink") : 0;
+}
+
 static int kernel_error(struct error *e, const struct nlmsghdr *message, const char *what)
 {
     const struct nlmsgerr *answer = NLMSG_DATA(message);
-    return answer->error == 0 ? 0 : err_set(e, -answer->error, "%s", what);
+    if (message->nlmsg_len < NLMSG_LENGTH(sizeof answer->error))
+        return err_set(e, EPROTO, "%s", what);
+    if (answer->error == 0)
+        return 0;
+    bool is_known = answer->error < 0 && answer->error > -ERRNO_END;
+    return err_set(e, is_known ? -answer->error : EPROTO, "%s", what);
 }
 
 int netlink_do(struct error *e, int fd, struct netlink_request *r, const char *what)
 {
     _Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
     r->header.nlmsg_flags |= NLM_F_ACK;
-    if (send_request(e, fd, r) < 0 || receive(e, fd, answer) < 0)
+    const struct nlmsghdr *message = NULL;
+    if (send_request(e, fd, r) < 0 || receive_one(e, fd, answer, &message) < 0)
         return -1;
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)answer;
     if (message->nlmsg_type != NLMSG_ERROR)
         return err_set(e, EPROTO, "%s", what);
     return kernel_error(e, message, what);
@@ -105,9 +161,9 @@ int netlink_get(struct error *e, int fd, struct netlink_request *r,
                 int (*take)(void *data, const struct nlmsghdr *message), void *data)
 {
     _Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
-    if (send_request(e, fd, r) < 0 || receive(e, fd, answer) < 0)
+    const struct nlmsghdr *message = NULL;
+    if (send_request(e, fd, r) < 0 || receive_one(e, fd, answer, &message) < 0)
         return -1;
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)answer;
     if (message->nlmsg_type == NLMSG_ERROR)
         return kernel_error(e, message, "look up");
     return take(data, message);
@@ -124,9 +180,9 @@ int netlink_dump(struct error *e, int fd, struct netlink_request *r,
         ssize_t got = receive(e, fd, answer);
         if (got < 0)
             return -1;
-        unsigned int left = (unsigned int)got;
-        struct nlmsghdr *message = (struct nlmsghdr *)(void *)answer;
-        for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+        struct netlink_rest rest = {.at = answer, .size = (size_t)got};
+        const struct nlmsghdr *message;
+        while ((message = netlink_next(&rest)) != NULL) {
             if (message->nlmsg_type == NLMSG_DONE)
                 return 0;
             if (message->nlmsg_type == NLMSG_ERROR)

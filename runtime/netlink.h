@@ -39,4 +39,17 @@ int netlink_get(struct error *e, int fd, struct netlink_request *r,
 int netlink_dump(struct error *e, int fd, struct netlink_request *r,
                  int (*each)(void *data, const struct nlmsghdr *message), void *data);
 
+/* Messages or attributes that have been received. The kernel's own macros count below zero when the
+ * last one's padding is missing. */
+struct netlink_rest {
+    const char *at;
+    size_t size;
+};
+/* The next whole message; NULL at the end. */
+const struct nlmsghdr *netlink_next(struct netlink_rest *rest);
+/* The next whole attribute; NULL at the end. */
+const struct rtattr *netlink_attribute(struct netlink_rest *rest);
+/* The attribute of this type; NULL when there is none. */
+const struct rtattr *netlink_find(const void *from, size_t size, int type);
+
 #endif

@@ -87,20 +87,24 @@ static int take_own(void *data, const struct nlmsghdr *message)
 {
     struct route_list *list = data;
     const struct rtmsg *body = NLMSG_DATA(message);
+    size_t header = NLMSG_SPACE(sizeof *body);
+    if (message->nlmsg_len < header)
+        return 0;
     if (body->rtm_protocol != ROUTE_PROTOCOL_MINI || body->rtm_table != RT_TABLE_MAIN ||
         list->count == ROUTES_MAX)
         return 0;
     struct route *route = &list->routes[list->count++];
     *route = (struct route){.family = body->rtm_family, .prefix = body->rtm_dst_len};
-    const struct rtattr *attribute = RTM_RTA(body);
-    unsigned int left = (unsigned int)RTM_PAYLOAD(message);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    struct netlink_rest rest = {.at = (const char *)message + header,
+                                .size = message->nlmsg_len - header};
+    const struct rtattr *attribute;
+    while ((attribute = netlink_attribute(&rest)) != NULL) {
         size_t size = RTA_PAYLOAD(attribute);
         if (attribute->rta_type == RTA_DST && size <= 16)
             memcpy(route->destination, RTA_DATA(attribute), size);
         else if (attribute->rta_type == RTA_GATEWAY && size <= 16)
             memcpy(route->gateway, RTA_DATA(attribute), size);
-        else if (attribute->rta_type == RTA_OIF)
+        else if (attribute->rta_type == RTA_OIF && size == sizeof route->device)
             memcpy(&route->device, RTA_DATA(attribute), sizeof route->device);
     }
     return 0;

@@ -58,7 +58,8 @@ static int check_name(struct error *e, const char *name)
 static int take_index(void *data, const struct nlmsghdr *message)
 {
     const struct ifinfomsg *body = NLMSG_DATA(message);
-    *(int *)data = body->ifi_index;
+    if (message->nlmsg_len >= NLMSG_LENGTH(sizeof *body))
+        *(int *)data = body->ifi_index;
     return 0;
 }
 

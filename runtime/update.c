@@ -3,6 +3,7 @@
 #include "json.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,14 +34,16 @@ static int parse(struct error *e, const char *flag, const char *text, int kind, 
 {
     static const char units[] = "bkmgt";
     char *end;
+    errno = 0;
     *number = strtoll(text, &end, 10);
+    bool fits = errno == 0;
     const char *unit =
         kind == BYTES && *end != '\0' ? strchr(units, tolower((unsigned char)*end)) : NULL;
     if (unit != NULL) {
-        *number *= (int64_t)1 << (10 * (unit - units));
+        fits &= !__builtin_mul_overflow(*number, (int64_t)1 << (10 * (unit - units)), number);
         end++;
     }
-    if (end == text || *end != '\0')
+    if (end == text || *end != '\0' || !fits)
         return err_set(e, 0, "%s \"%s\" is no number", flag, text);
     return 0;
 }

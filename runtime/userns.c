@@ -186,7 +186,9 @@ int64_t userns_outside(const char *map, int64_t inside)
     long long begin, outside, size;
     int used;
     while (sscanf(map, "%lld %lld %lld%n", &begin, &outside, &size, &used) == 3) {
-        if (inside >= begin && inside < begin + size)
+        if (begin < 0 || outside < 0 || outside > UINT32_MAX)
+            return -1; /* No map of the kernel's. */
+        if (inside >= begin && inside - begin < size)
             return outside + inside - begin;
         map += used;
     }

@@ -1,35 +1,21 @@
 /*
- * Feeds mutated input to what reads other people's data: fuzz config|frames|tar SEED RUNS FILE…
+ * Feeds mutated input to what reads other people's data: fuzz TARGET SEED RUNS FILE…
  * The same seed gives the same inputs. Each FILE is an input to begin with. Built with sanitizers
  * (make fuzz): what they find ends the run, and the input is in ./fuzz-input.
  */
-#include "../cgroup.h"
+#include "fuzz.h"
+
 #include "../clean.h"
-#include "../container.h"
-#include "../json.h"
-#include "../mounts.h"
-#include "../namespaces.h"
-#include "../shim.h"
-#include "../tar.h"
-#include "../unpack.h"
 
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 
-#define INPUT_MAX ((size_t)64 << 10)
 #define SEEDS_MAX 64
 #define MUTATIONS_MAX 12
-/* A stand-in for a directory of the host, in a mount namespace of its own. */
-#define SCRATCH "/mnt"
-/* Unpacking makes files: not for each input. */
-#define UNPACK_EVERY 16
 
 static uint64_t state;
 
@@ -44,12 +30,8 @@ static size_t below(size_t bound)
     return bound == 0 ? 0 : next_random() % bound;
 }
 
-struct input {
-    char data[INPUT_MAX + 1];
-    size_t size;
-};
-
-static struct input seeds[SEEDS_MAX], now;
+struct input now;
+static struct input seeds[SEEDS_MAX];
 static int seed_count;
 
 static void insert(const char *text, size_t size)
@@ -113,81 +95,6 @@ static void mutate(void)
     now.data[now.size] = '\0';
 }
 
-static void fuzz_config(void)
-{
-    struct error e = {0};
-    cleanup_json json_object *config = NULL;
-    if (json_parse(&e, now.data, &config) < 0)
-        return;
-    if (container_check(&e, config) == 0)
-        (void)namespaces_new(config);
-    json_object *mounts = json_at(config, "mounts");
-    size_t count = json_count(mounts, "");
-    for (size_t i = 0; i < count; i++) {
-        static struct mount_options o;
-        (void)mount_options_parse(&e, json_entry(mounts, i), &o);
-    }
-    struct cgroup g = {0};
-    (void)cgroup_plan(&e, &g, config, "fuzz");
-    cgroup_free(&g);
-}
-
-static void fuzz_frames(void)
-{
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
-        abort();
-    struct shim shim = {
-        .signals = -1,
-        .listener = -1,
-        .container = {.dir_fd = -1, .mounts_fd = -1, .id = "fuzz", .dir = "/nonexistent"}};
-    struct program *program = shim.main = program_new(&shim);
-    struct client *client = calloc(1, sizeof *client);
-    program->in = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    client->fd = pair[0];
-    shim.clients = client;
-    for (size_t at = 0; at < now.size && !client->is_dead;) {
-        ssize_t put = send(pair[1], now.data + at, now.size - at, MSG_NOSIGNAL);
-        if (put <= 0)
-            break;
-        at += (size_t)put;
-        for (int i = 0; i < 8 && !client->is_dead; i++)
-            client_serve(&shim, client);
-        client_flush(client);
-    }
-    client_free(client);
-    while (shim.programs != NULL) {
-        struct program *gone = shim.programs;
-        shim.programs = gone->next;
-        program_free(gone);
-    }
-    close(pair[1]);
-}
-
-static void fuzz_tar(void)
-{
-    static unsigned long runs;
-    struct error e = {0};
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, now.data, now.size) != (ssize_t)now.size || lseek(fd, 0, SEEK_SET) != 0)
-        abort();
-    if (++runs % UNPACK_EVERY == 0) {
-        (void)unpack(&e, SCRATCH, fd, "", 0);
-    } else {
-        struct tar tar;
-        struct tar_entry entry = {0};
-        const char *data;
-        if (tar_open(&e, &tar, fd, "", 0) < 0)
-            abort();
-        while (tar_next(&e, &tar, &entry) == 1) {
-            (void)tar_data(&e, &tar, entry.size, &data);
-            tar_entry_free(&entry);
-        }
-        tar_close(&tar);
-    }
-    close(fd);
-}
-
 static void keep_input(void)
 {
     int fd = open("fuzz-input", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -220,12 +127,13 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } targets[] = {{"config", fuzz_config}, {"frames", fuzz_frames}, {"tar", fuzz_tar}};
+    } targets[] = {{"config", fuzz_config}, {"frames", fuzz_frames}, {"tar", fuzz_tar},
+                   {"texts", fuzz_texts},   {"state", fuzz_state},   {"messages", fuzz_messages}};
     size_t target = 0, targets_count = sizeof targets / sizeof *targets;
     while (argc > 4 && target < targets_count && strcmp(targets[target].name, argv[1]) != 0)
         target++;
     if (argc < 5 || target == targets_count) {
-        fputs("usage: fuzz config|frames|tar SEED RUNS FILE…\n", stderr);
+        fputs("usage: fuzz config|frames|tar|texts|state|messages SEED RUNS FILE…\n", stderr);
         return 2;
     }
     for (int i = 4; i < argc; i++)

@@ -248,6 +248,7 @@ suite('runtime verbs', ({ test, cleanup }) => {
     assert.is(spawnSync(b.helper, args, { input }).status, 0);
     assert.is(value('pids.max'), '12');
     assert.match(b.oci('update', '--memory', '64x', 'a').stderr, /--memory "64x" is no number/);
+    assert.match(b.oci('update', '--memory', '9999999t', 'a').stderr, /"9999999t" is no number/);
     assert.match(b.oci('update', 'a').stderr, /usage/);
   });
 

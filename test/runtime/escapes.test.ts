@@ -140,6 +140,7 @@ suite('ways out of a container', ({ test, cleanup }) => {
       const hash = () => createHash('sha256').update(readFileSync(victim)).digest('hex');
       const before = hash();
       const box = await setUp(victim);
+      bringLibraries(victim, box.rootfs);
       symlinkSync('/proc/self/exe', join(box.rootfs, 'evil'));
       execFileSync('mkfifo', [join(box.rootfs, 'fifo')]);
       const attack = `while ! [ -e /go ]; do for p in /proc/[0-9]*; do
@@ -156,7 +157,7 @@ touch /tried; sleep 1000`;
         { stdio: 'ignore' },
       );
       box.oci(['exec', 'a', '/evil', 'update', '--resources', '/fifo', 'nobody']);
-      writeFileSync(join(box.rootfs, 'stop'), '');
+      for (const name of ['go', 'stop']) writeFileSync(join(box.rootfs, name), '');
       while (!existsSync(join(box.rootfs, 'tried'))) await sleep(5);
       assert.ok(existsSync(join(box.rootfs, 'caught')), 'the attack never got at the executable');
       assert.is(hash(), before, 'the runtime was overwritten');
@@ -400,22 +401,35 @@ touch /tried; sleep 1000`;
         },
         () => made > 0 && refused > 0,
       );
-      // A link in its place would have the terminal bound over what it points to.
+      // The same without a race: a runtime with the hole takes the terminal's name for the terminal.
       const quiet = await setUp();
+      const runQuietly = (changed: string) => {
+        quiet.config(
+          ['sh', '-c', 'stat -c "%F" /dev/console > /result 2>&1'],
+          { hasTerminal: true },
+          (config) => {
+            const pts = config.mounts.filter(({ destination }) => destination === '/dev/pts');
+            without('/dev')(config);
+            config.mounts.push(...pts.map((mount) => ({ ...mount, destination: changed })));
+          },
+        );
+        const quietBundle = join(quiet.rootfs, '..');
+        return quiet.oci(['run', '--console-socket', socket, '--bundle', quietBundle, 'a']);
+      };
+      writeFileSync(join(quiet.rootfs, 'secret'), 'told\n');
+      for (const name of ['0', '1', '2', '3', 'ptmx']) {
+        mkdirSync(join(quiet.rootfs, 'dev/pts'), { recursive: true });
+        symlinkSync(
+          name === 'ptmx' ? '/other/ptmx' : '/secret',
+          join(quiet.rootfs, 'dev/pts', name),
+        );
+      }
+      assert.is(runQuietly('/other').code, 0);
+      assert.is(readFileSync(join(quiet.rootfs, 'result'), 'utf8'), 'character special file\n');
+      // A link in its place would have the terminal bound over what it points to.
+      rmSync(join(quiet.rootfs, 'dev/console'));
       symlinkSync('/secret', join(quiet.rootfs, 'dev/console'));
-      quiet.config(['true'], { hasTerminal: true }, (config) => {
-        const pts = config.mounts.filter(({ destination }) => destination === '/dev/pts');
-        without('/dev')(config);
-        config.mounts.push(...pts);
-      });
-      const linked = quiet.oci([
-        'run',
-        '--console-socket',
-        socket,
-        '--bundle',
-        join(quiet.rootfs, '..'),
-        'a',
-      ]);
+      const linked = runQuietly('/dev/pts');
       assert.match(linked.stderr, /console/);
       assert.is.not(linked.code, 0);
     },
@@ -502,6 +516,15 @@ echo -n mine > /proc/self/oom_score_adj; echo -n mine > /proc/self/attr/exec; to
     assert.is(told.stdout, 'minemine');
   });
 });
+
+/** Only a build with sanitizers has any. */
+function bringLibraries(program: string, rootfs: string): void {
+  const { stdout } = spawnSync('ldd', [program], { encoding: 'utf8' });
+  for (const [path] of stdout.matchAll(/\/\S+\.so\S*/g)) {
+    mkdirSync(join(rootfs, path, '..'), { recursive: true });
+    copyFileSync(path, join(rootfs, path));
+  }
+}
 
 function readIfThere(path: string): readonly string[] {
   try {

@@ -12,34 +12,36 @@ import { suite } from '../harness/suite.ts';
 
 const BUILD_TIMEOUT_MS = 240_000;
 const SEED = '1';
-const RUNS = '20000';
 const CORPUS = join(import.meta.dirname, 'corpus');
 
 suite('fuzzing', ({ test, cleanup }) => {
   test(
-    'config.json, frames of the shim and archives are read without an error of memory',
+    'what images, clients, containers, other runtimes and netlink give is read without an error of memory',
     () => {
       const dir = mkdtempSync(join(tmpdir(), 'mini-fuzz-'));
       cleanup(() => rmSync(dir, { recursive: true }));
       execFileSync('make', ['-s', '-j2', '-C', resolve('runtime'), 'fuzz-build'], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
-      for (const [target, ending] of [
-        ['config', '.json'],
-        ['frames', '.frames'],
-        ['tar', '.tar'],
+      for (const [target, ending, runs] of [
+        ['config', '.json', '20000'],
+        ['frames', '.frames', '20000'],
+        ['tar', '.tar', '20000'],
+        ['texts', '.text', '4000'],
+        ['state', '.state', '2000'],
+        ['messages', '.messages', '20000'],
       ] as const) {
         const inputs = readdirSync(CORPUS)
           .filter((name) => name.endsWith(ending))
           .sort();
         const paths = inputs.map((name) => join(CORPUS, name));
         const fuzz = resolve('dist/mini-runtime-fuzz');
-        const { status, stdout, stderr } = spawnSync(fuzz, [target, SEED, RUNS, ...paths], {
+        const { status, stdout, stderr } = spawnSync(fuzz, [target, SEED, runs, ...paths], {
           cwd: dir,
           encoding: 'utf8',
         });
         assert.is(status, 0, stderr);
-        assert.is(stdout, `${target}: ${RUNS} inputs\n`);
+        assert.is(stdout, `${target}: ${runs} inputs\n`);
       }
     },
     BUILD_TIMEOUT_MS,
