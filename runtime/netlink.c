@@ -123,15 +123,15 @@ const struct rtattr *netlink_find(const void *from, size_t size, int type)
     return NULL;
 }
 
-/* The first message of the answer. */
-static int receive_one(struct error *e, int fd, void *answer, const struct nlmsghdr **message)
+/* The first message of the answer; NULL with the error. */
+static const struct nlmsghdr *receive_one(struct error *e, int fd, void *answer)
 {
     ssize_t got = receive(e, fd, answer);
     struct netlink_rest rest = {.at = answer, .size = got < 0 ? 0 : (size_t)got};
-    if (got < 0)
-        return -1;
-    *message = netlink_next(&rest);
-    return *message == NULL ? err_set(e, EPROTO, "receive from netlink") : 0;
+    const struct nlmsghdr *message = got < 0 ? NULL : netlink_next(&rest);
+    if (got >= 0 && message == NULL)
+        err_set(e, EPROTO, "receive from netlink");
+    return message;
 }
 
 static int kernel_error(struct error *e, const struct nlmsghdr *message, const char *what)
@@ -149,8 +149,10 @@ int netlink_do(struct error *e, int fd, struct netlink_request *r, const char *w
 {
     _Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
     r->header.nlmsg_flags |= NLM_F_ACK;
-    const struct nlmsghdr *message = NULL;
-    if (send_request(e, fd, r) < 0 || receive_one(e, fd, answer, &message) < 0)
+    if (send_request(e, fd, r) < 0)
+        return -1;
+    const struct nlmsghdr *message = receive_one(e, fd, answer);
+    if (message == NULL)
         return -1;
     if (message->nlmsg_type != NLMSG_ERROR)
         return err_set(e, EPROTO, "%s", what);
@@ -161,8 +163,10 @@ int netlink_get(struct error *e, int fd, struct netlink_request *r,
                 int (*take)(void *data, const struct nlmsghdr *message), void *data)
 {
     _Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
-    const struct nlmsghdr *message = NULL;
-    if (send_request(e, fd, r) < 0 || receive_one(e, fd, answer, &message) < 0)
+    if (send_request(e, fd, r) < 0)
+        return -1;
+    const struct nlmsghdr *message = receive_one(e, fd, answer);
+    if (message == NULL)
         return -1;
     if (message->nlmsg_type == NLMSG_ERROR)
         return kernel_error(e, message, "look up");
