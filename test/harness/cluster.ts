@@ -6,7 +6,9 @@ import { buildImage, dockerArchive } from './images.ts';
 import { tools } from './kubectl.ts';
 
 const MINI = 'mini';
-const POLL_MS = 100;
+/** Between two looks: a tenth of the time waited so far, within these. Each look is a run of kubectl. */
+const POLL_MIN_MS = 100;
+const POLL_MAX_MS = 500;
 const KUBECONFIG = '/etc/mini/kubeconfig.yaml';
 /** The applets that the tests use; each a link to busybox, as in the image of that name. */
 const APPLETS =
@@ -152,7 +154,7 @@ export class Cluster {
     check: () => Promise<T | undefined | false>,
     timeoutMs = 30_000,
   ): Promise<T> {
-    const deadlineMs = Date.now() + timeoutMs;
+    const startMs = Date.now();
     let last: unknown;
     for (;;) {
       try {
@@ -162,9 +164,11 @@ export class Cluster {
       } catch (error) {
         last = error;
       }
-      if (Date.now() > deadlineMs)
+      const waitedMs = Date.now() - startMs;
+      if (waitedMs > timeoutMs)
         throw new Error(`Waited ${timeoutMs} ms for ${what}: ${last}\n${this.logs()}`);
-      await new Promise((next) => setTimeout(next, POLL_MS));
+      const pauseMs = Math.min(Math.max(waitedMs / 10, POLL_MIN_MS), POLL_MAX_MS);
+      await new Promise((next) => setTimeout(next, pauseMs));
     }
   }
 

@@ -262,6 +262,16 @@ export class Host {
       .map(Number);
   }
 
+  /** A file of a cgroup, by its name in cgroup v1, which begins with its controller's, and in v2. */
+  async readCgroup(
+    group: string,
+    { v1, v2 }: { readonly v1: string; readonly v2: string },
+  ): Promise<string> {
+    const legacy = `${CGROUPS}/${v1.split('.')[0]}/${group}/${v1}`;
+    const script = `cat ${CGROUPS}/${group}/${v2} 2>/dev/null || cat ${legacy}`;
+    return (await this.ok(['sh', '-c', script])).trim();
+  }
+
   /** Pulls its network cable. */
   cut(): void {
     sh('ip', '-n', this.#options.switchNamespace, 'link', 'set', this.#options.port, 'down');
