@@ -19,7 +19,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import * as assert from 'uvu/assert';
-import { nodePassword, readCredentials, writeCredentials } from '../../pkg/agent/join-files.ts';
+import {
+  nodePassword,
+  readCredentials,
+  writeCredentials,
+} from '../../pkg/agent/join/join-files.ts';
 import { openImageStore } from '../../pkg/image/store.ts';
 import { describe, silent } from '../../pkg/log/log.ts';
 import { createNetwork } from '../../pkg/network/network.ts';

@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { ImageAccess } from '../../../pkg/agent/images/image-access.ts';
-import type { Image } from '../../../pkg/image/image-store.ts';
-import { silent } from '../../../pkg/log/log.ts';
-import { suite } from '../../harness/suite.ts';
+import { ImageAccess } from '../../../../pkg/agent/images/image-access.ts';
+import type { Image } from '../../../../pkg/image/image-store.ts';
+import { silent } from '../../../../pkg/log/log.ts';
+import { suite } from '../../../harness/suite.ts';
 
 const ALICE = { username: 'alice', password: 'a' };
 const BOB = { username: 'bob', password: 'b' };

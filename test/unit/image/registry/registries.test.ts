@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { parseReference } from '../../../pkg/image/reference.ts';
-import { parseChallenges } from '../../../pkg/image/registry/auth.ts';
-import { endpointsOf, loadRegistries } from '../../../pkg/image/registry/registries.ts';
-import { rejects, suite } from '../../harness/suite.ts';
+import { parseReference } from '../../../../pkg/image/reference.ts';
+import { parseChallenges } from '../../../../pkg/image/registry/auth.ts';
+import { endpointsOf, loadRegistries } from '../../../../pkg/image/registry/registries.ts';
+import { rejects, suite } from '../../../harness/suite.ts';
 
 const FULL = `
 mirrors:

@@ -4,14 +4,14 @@
  */
 
 import { X509Certificate } from 'node:crypto';
-import { describe, type Logger } from '../log/log.ts';
-import type { ClusterSettings } from '../pki/join-protocol.ts';
-import { isRenewalDue, newKey, renewalTime } from '../pki/key-pair.ts';
-import { caHash, type JoinToken, parseToken } from '../pki/token.ts';
-import type { ClientTls } from '../tunnel/dial-socket.ts';
-import type { Environment } from '../tunnel/proxy.ts';
-import { Backoff } from '../wait/backoff.ts';
-import { type Clock, sleep, systemClock } from '../wait/clock.ts';
+import { describe, type Logger } from '../../log/log.ts';
+import type { ClusterSettings } from '../../pki/join-protocol.ts';
+import { isRenewalDue, newKey, renewalTime } from '../../pki/key-pair.ts';
+import { caHash, type JoinToken, parseToken } from '../../pki/token.ts';
+import type { ClientTls } from '../../tunnel/dial-socket.ts';
+import type { Environment } from '../../tunnel/proxy.ts';
+import { Backoff } from '../../wait/backoff.ts';
+import { type Clock, sleep, systemClock } from '../../wait/clock.ts';
 import { fetchCa, JoinError, postJoin } from './join-calls.ts';
 import {
   nodePassword,
@@ -63,7 +63,7 @@ export interface NodeCredentials {
 
 /** Loads what a first join needs: for a caller that has time before it may join. */
 export async function prepareJoin(dataDir: string): Promise<void> {
-  if (!readCredentials(dataDir)) await import('../pki/x509.ts');
+  if (!readCredentials(dataDir)) await import('../../pki/x509.ts');
 }
 
 /** Joins, or takes up where the last run stopped. Throws JoinError when that cannot work without a person. */

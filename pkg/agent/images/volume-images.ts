@@ -3,9 +3,9 @@
 import type { Container, Pod } from '../../api/generated/types.ts';
 import type { EventDetails } from '../events.ts';
 import type { NodeContext } from '../node-context.ts';
-import { ensureImage } from './images.ts';
+import { StartError } from '../pod/start-error.ts';
 import { imagesOf } from './pod-images.ts';
-import { StartError } from './start-error.ts';
+import { ensureImage } from './pull-image.ts';
 
 /** Rejects with an ImagePullError as for the container's own image, or a StartError when it cannot be mounted. */
 export async function mountImageVolumes(

@@ -2,7 +2,7 @@
 
 import type { Pod, Secret } from '../../api/generated/types.ts';
 import type { NodeContext } from '../node-context.ts';
-import type { ImageContext } from './images.ts';
+import type { ImageContext } from './pull-image.ts';
 
 /** Secrets that are not there are told by an event; the pull is tried without them. */
 export async function imagesOf(

@@ -1,8 +1,8 @@
 /** Which logins of pull secrets are tried for an image, and in which order; files with environment variables. */
 
 import * as assert from 'uvu/assert';
+import { credentialsFor } from '../../../../pkg/agent/images/keyring.ts';
 import { parseEnvFile } from '../../../../pkg/agent/pod/env-file.ts';
-import { credentialsFor } from '../../../../pkg/agent/pod/keyring.ts';
 import type { Secret } from '../../../../pkg/api/generated/types.ts';
 import { suite } from '../../../harness/suite.ts';
 

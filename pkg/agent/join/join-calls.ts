@@ -2,7 +2,7 @@
 
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
-import { createCsr } from '../pki/csr.ts';
+import { createCsr } from '../../pki/csr.ts';
 import {
   CA_PATH,
   decodeJoinAnswer,
@@ -14,10 +14,10 @@ import {
   type JoinRequest,
   MAX_CLOCK_SKEW_MS,
   MAX_JOIN_BYTES,
-} from '../pki/join-protocol.ts';
-import { caHash, formatSecret, type TokenSecret } from '../pki/token.ts';
-import { type ClientTls, dialSocket } from '../tunnel/dial-socket.ts';
-import type { Environment } from '../tunnel/proxy.ts';
+} from '../../pki/join-protocol.ts';
+import { caHash, formatSecret, type TokenSecret } from '../../pki/token.ts';
+import { type ClientTls, dialSocket } from '../../tunnel/dial-socket.ts';
+import type { Environment } from '../../tunnel/proxy.ts';
 
 /** An answer must come within this. */
 const ANSWER_DEADLINE_MS = 30_000;

@@ -5,10 +5,10 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { readIfPresent, writePrivateFile } from '../pki/file.ts';
-import { decodeJoinAnswer, type JoinAnswer } from '../pki/join-protocol.ts';
-import { parseOrExplain } from '../pki/key-pair.ts';
-import { newPassword } from '../pki/token.ts';
+import { readIfPresent, writePrivateFile } from '../../pki/file.ts';
+import { decodeJoinAnswer, type JoinAnswer } from '../../pki/join-protocol.ts';
+import { parseOrExplain } from '../../pki/key-pair.ts';
+import { newPassword } from '../../pki/token.ts';
 
 /** As newPassword makes them. */
 const PASSWORD = /^[0-9a-f]{32}$/;

@@ -1,12 +1,12 @@
 /** Which images are removed when, and what is told when that is not enough. */
 
 import * as assert from 'uvu/assert';
-import type { EventDetails } from '../../../pkg/agent/events.ts';
-import { ImageGc } from '../../../pkg/agent/images/image-gc.ts';
-import { followPull } from '../../../pkg/agent/pod/pull-progress.ts';
-import type { Image } from '../../../pkg/image/image-store.ts';
-import { silent } from '../../../pkg/log/log.ts';
-import { rejects, suite } from '../../harness/suite.ts';
+import type { EventDetails } from '../../../../pkg/agent/events.ts';
+import { ImageGc } from '../../../../pkg/agent/images/image-gc.ts';
+import { followPull } from '../../../../pkg/agent/images/pull-progress.ts';
+import type { Image } from '../../../../pkg/image/image-store.ts';
+import { silent } from '../../../../pkg/log/log.ts';
+import { rejects, suite } from '../../../harness/suite.ts';
 
 const MINUTE = 60_000;
 const POLICY = { highPercent: 85, lowPercent: 80, minAgeMs: 2 * MINUTE, maxAgeMs: 0 };

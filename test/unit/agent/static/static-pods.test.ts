@@ -2,12 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { StaticPods } from '../../../pkg/agent/static/static-pods.ts';
-import type { Pod } from '../../../pkg/api/generated/types.ts';
-import type { Client } from '../../../pkg/client/client.ts';
-import { silent } from '../../../pkg/log/log.ts';
-import { movableClock } from '../../harness/movable-clock.ts';
-import { suite } from '../../harness/suite.ts';
+import { StaticPods } from '../../../../pkg/agent/static/static-pods.ts';
+import type { Pod } from '../../../../pkg/api/generated/types.ts';
+import type { Client } from '../../../../pkg/client/client.ts';
+import { silent } from '../../../../pkg/log/log.ts';
+import { movableClock } from '../../../harness/movable-clock.ts';
+import { suite } from '../../../harness/suite.ts';
 
 const MANIFEST = `apiVersion: v1
 kind: Pod

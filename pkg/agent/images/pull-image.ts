@@ -6,10 +6,10 @@ import { parseReference } from '../../image/reference.ts';
 import { describe } from '../../log/log.ts';
 import type { Clock } from '../../wait/clock.ts';
 import type { EventDetails } from '../events.ts';
-import type { ImageAccess } from '../images/image-access.ts';
+import { ImagePullError } from '../pod/start-error.ts';
+import type { ImageAccess } from './image-access.ts';
 import { credentialsFor } from './keyring.ts';
 import { followPull } from './pull-progress.ts';
-import { ImagePullError } from './start-error.ts';
 
 /** Runs at most a number of pulls at a time. */
 export interface PullQueue {
