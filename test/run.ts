@@ -11,8 +11,8 @@ import { join, relative, resolve } from 'node:path';
 const FILE_TIMEOUT_MS = 10 * 60_000;
 const RUNNER = new URL('./run-file.ts', import.meta.url).pathname;
 
-/** On a machine with two processors; more of them would make waits long. */
-const SHARED_AT_ONCE = 2;
+/** Of files with hosts of their own: they wait for a third of their time or more. */
+const SHARED_AT_ONCE = availableParallelism() + 1;
 const HERE = new URL('.', import.meta.url).pathname;
 
 interface Group {

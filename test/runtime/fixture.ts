@@ -20,7 +20,7 @@ import { basename, join, resolve } from 'node:path';
 import * as assert from 'uvu/assert';
 import { silent } from '../../pkg/log/log.ts';
 import { createRuntime } from '../../pkg/runtime/create-runtime.ts';
-import type { CreateSpec, Exit, Runtime } from '../../pkg/runtime/runtime.ts';
+import type { CreateSpec, ExecSpec, Exit, Runtime } from '../../pkg/runtime/runtime.ts';
 import { sleep } from '../../pkg/wait/clock.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -54,14 +54,30 @@ const APPLETS = [
   'kill',
 ];
 
-/** Path of the helper, built first unless another one is named. */
-export function helperPath(): string {
+/** What an exec has besides its id and its arguments. */
+export const EXEC: Omit<ExecSpec, 'execId' | 'args'> = {
+  env: ['PATH=/bin'],
+  cwd: '/',
+  user: { uid: 0, gid: 0 },
+  hasTerminal: false,
+  hasStdin: false,
+};
+
+/** Built when a test file is loaded, so that no test's time is spent on it. */
+const HELPER = builtHelper();
+
+function builtHelper(): string {
   const named = process.env['MINI_RUNTIME_HELPER'];
   if (named !== undefined) return resolve(named);
   const runtime = join(ROOT, 'runtime');
   // Other test files may find it out of date at the same time.
   execFileSync('flock', [runtime, 'make', '-s', '-C', runtime], { stdio: 'inherit' });
   return join(ROOT, 'dist/mini-runtime');
+}
+
+/** Path of the helper, which is up to date unless another one was named. */
+export function helperPath(): string {
+  return HELPER;
 }
 
 export interface Options {

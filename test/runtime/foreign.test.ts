@@ -13,18 +13,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { CreateSpec, ExecSpec, ForeignRuntime } from '../../pkg/runtime/runtime.ts';
+import type { CreateSpec, ForeignRuntime } from '../../pkg/runtime/runtime.ts';
 import { sleep } from '../../pkg/wait/clock.ts';
 import { rejects, suite } from '../harness/suite.ts';
-import { createFixture, type Fixture, type Options, textOf } from './fixture.ts';
+import { createFixture, EXEC, type Fixture, type Options, textOf } from './fixture.ts';
 
-const EXEC: Omit<ExecSpec, 'execId' | 'args'> = {
-  env: ['PATH=/bin'],
-  cwd: '/',
-  user: { uid: 0, gid: 0 },
-  hasTerminal: false,
-  hasStdin: false,
-};
 const MIB = 1 << 20;
 const CGROUPS = '/sys/fs/cgroup';
 const POLL_MS = 5;

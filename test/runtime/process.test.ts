@@ -3,17 +3,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { ExecSpec } from '../../pkg/runtime/runtime.ts';
 import { rejects, suite } from '../harness/suite.ts';
-import { createFixture, type Fixture, type Options, textOf } from './fixture.ts';
+import { createFixture, EXEC, type Fixture, type Options, textOf } from './fixture.ts';
 
-const EXEC: Omit<ExecSpec, 'execId' | 'args'> = {
-  env: ['PATH=/bin'],
-  cwd: '/',
-  user: { uid: 0, gid: 0 },
-  hasTerminal: false,
-  hasStdin: false,
-};
 const ARCHITECTURES = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
 
 /** A profile that allows everything but these. */

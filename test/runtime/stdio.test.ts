@@ -3,17 +3,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { ExecSpec } from '../../pkg/runtime/runtime.ts';
 import { rejects, suite } from '../harness/suite.ts';
-import { createFixture, textOf } from './fixture.ts';
-
-const EXEC: Omit<ExecSpec, 'execId' | 'args'> = {
-  env: ['PATH=/bin'],
-  cwd: '/',
-  user: { uid: 0, gid: 0 },
-  hasTerminal: false,
-  hasStdin: false,
-};
+import { createFixture, EXEC, textOf } from './fixture.ts';
 
 suite('runtime stdio', ({ test, cleanup }) => {
   const fixture = async () => {

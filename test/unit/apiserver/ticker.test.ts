@@ -1,32 +1,7 @@
 import * as assert from 'uvu/assert';
 import { Ticker } from '../../../pkg/apiserver/ticker.ts';
-import type { Clock } from '../../../pkg/wait/clock.ts';
+import { handClock } from '../../harness/hand-clock.ts';
 import { suite } from '../../harness/suite.ts';
-
-/** Runs what is due when told to. */
-function handClock() {
-  let now = 0;
-  let timers: { at: number; task: () => void }[] = [];
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after(delayMs, task) {
-      const timer = { at: now + delayMs, task };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((each) => each !== timer);
-      };
-    },
-  };
-  const move = (ms: number) => {
-    now += ms;
-    for (const timer of timers.filter(({ at }) => at <= now)) {
-      timers = timers.filter((each) => each !== timer);
-      timer.task();
-    }
-  };
-  return { clock, move, pending: () => timers.length };
-}
 
 async function* never(): AsyncGenerator<string> {
   await new Promise(() => undefined);
@@ -44,7 +19,7 @@ suite('Ticker', ({ test }) => {
     let ends = 0;
     const ticker = new Ticker({
       source,
-      clock: hand.clock,
+      clock: hand,
       signals: [stop.signal],
       endMs: 100,
       everyMs: 30,
@@ -63,14 +38,14 @@ suite('Ticker', ({ test }) => {
   });
 
   test('ticks while the source is silent and ends in time', async () => {
-    const { ticker, move, ends } = make(never());
+    const { ticker, pass, ends } = make(never());
     for (const expected of ['tick', 'tick', 'tick']) {
       const turn = ticker.next();
-      move(30);
+      pass(30);
       assert.is((await turn).kind, expected);
     }
     const last = ticker.next();
-    move(30);
+    pass(30);
     assert.is((await last).kind, 'end');
     assert.is(ends(), 1);
   });

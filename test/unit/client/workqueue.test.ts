@@ -1,29 +1,7 @@
 import * as assert from 'uvu/assert';
 import { WorkQueue } from '../../../pkg/client/workqueue.ts';
+import { handClock } from '../../harness/hand-clock.ts';
 import { suite } from '../../harness/suite.ts';
-
-/** A clock that stands still until it is moved. */
-function manualClock() {
-  let now = 0;
-  let timers: { at: number; task: () => void }[] = [];
-  return {
-    now: () => now,
-    monotonic: () => now,
-    after(delayMs: number, task: () => void) {
-      const timer = { at: now + delayMs, task };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    advance(ms: number) {
-      now += ms;
-      const due = timers.filter(({ at }) => at <= now);
-      timers = timers.filter(({ at }) => at > now);
-      for (const { task } of due) task();
-    },
-  };
-}
 
 /** Work that ends when it is told to. */
 function controlledWork() {
@@ -43,7 +21,7 @@ function controlledWork() {
 suite('workqueue', ({ test }) => {
   test('works on nothing before it is started', () => {
     const { started, work } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 1, clock: manualClock() });
+    const queue = new WorkQueue(work, { concurrency: 1, clock: handClock() });
     queue.add('a');
     assert.equal(started, []);
     queue.start();
@@ -52,7 +30,7 @@ suite('workqueue', ({ test }) => {
 
   test('runs a key once however often it is added, and again if added while it runs', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 4, clock: manualClock() });
+    const queue = new WorkQueue(work, { concurrency: 4, clock: handClock() });
     queue.add('a');
     queue.add('a');
     queue.start();
@@ -67,44 +45,44 @@ suite('workqueue', ({ test }) => {
 
   test('a key that ran long rests before it runs again, and what is added meanwhile is one run', async () => {
     const { started, work, end } = controlledWork();
-    const clock = manualClock();
+    const clock = handClock();
     const queue = new WorkQueue(work, { concurrency: 4, clock });
     queue.start();
     queue.add('a');
     queue.add('a');
-    clock.advance(40);
+    clock.pass(40);
     await end('a');
     queue.add('a');
     queue.add('b');
     assert.equal(started, ['a', 'b'], 'only what ran rests');
-    clock.advance(39);
+    clock.pass(39);
     assert.equal(started, ['a', 'b']);
-    clock.advance(1);
+    clock.pass(1);
     assert.equal(started, ['a', 'b', 'a']);
-    clock.advance(100_000);
+    clock.pass(100_000);
     await end('a');
-    clock.advance(100);
+    clock.pass(100);
     queue.add('a');
     assert.equal(started, ['a', 'b', 'a', 'a'], 'no rest is longer than 100 ms');
   });
 
   test('a closed queue does not run what rests', async () => {
     const { started, work, end } = controlledWork();
-    const clock = manualClock();
+    const clock = handClock();
     const queue = new WorkQueue(work, { concurrency: 4, clock });
     queue.start();
     queue.add('a');
     queue.add('a');
-    clock.advance(40);
+    clock.pass(40);
     await end('a');
     await queue.close();
-    clock.advance(40);
+    clock.pass(40);
     assert.equal(started, ['a']);
   });
 
   test('runs no more keys at once than allowed, in the order they came', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 2, clock: manualClock() });
+    const queue = new WorkQueue(work, { concurrency: 2, clock: handClock() });
     queue.start();
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
     assert.equal(started, ['a', 'b']);
@@ -115,22 +93,22 @@ suite('workqueue', ({ test }) => {
 
   test('delays a key, and brings it forward when it is added sooner', () => {
     const { started, work } = controlledWork();
-    const clock = manualClock();
+    const clock = handClock();
     const queue = new WorkQueue(work, { concurrency: 4, clock });
     queue.start();
     queue.addAfter('a', 100);
     queue.addAfter('b', 100);
     queue.addAfter('b', 10);
-    clock.advance(10);
+    clock.pass(10);
     assert.equal(started, ['b']);
     queue.add('a');
     assert.equal(started, ['b', 'a']);
-    clock.advance(1000);
+    clock.pass(1000);
     assert.equal(started, ['b', 'a']);
   });
 
   test('waits 5 ms after the first failure of a key, then twice as long each time', async () => {
-    const clock = manualClock();
+    const clock = handClock();
     const times: number[] = [];
     const queue = new WorkQueue(
       async (key) => {
@@ -144,7 +122,7 @@ suite('workqueue', ({ test }) => {
     queue.add('a');
     for (let ms = 0; ms < 100; ms += 1) {
       await new Promise((resolve) => setImmediate(resolve));
-      clock.advance(1);
+      clock.pass(1);
     }
     assert.equal(times, [0, 5, 15, 35, 75]);
     assert.is(queue.failures('a'), 0);
@@ -152,7 +130,7 @@ suite('workqueue', ({ test }) => {
 
   test('closes when what runs has ended, and takes nothing more', async () => {
     const { started, work, end } = controlledWork();
-    const queue = new WorkQueue(work, { concurrency: 1, clock: manualClock() });
+    const queue = new WorkQueue(work, { concurrency: 1, clock: handClock() });
     queue.start();
     queue.add('a');
     queue.add('b');

@@ -7,6 +7,7 @@ import { explain } from '../../../pkg/scheduler/place.ts';
 import { collides } from '../../../pkg/scheduler/pod-info.ts';
 import { SchedulingQueue } from '../../../pkg/scheduler/queue.ts';
 import { ResourceNames, requestsOf } from '../../../pkg/scheduler/resources.ts';
+import { handClock } from '../../harness/hand-clock.ts';
 import { suite } from '../../harness/suite.ts';
 
 const AT = '2026-01-01T00:00:00Z';
@@ -38,29 +39,6 @@ function asking(name: string, cpu: string, restartPolicy?: string) {
     name,
     resources: { requests: { cpu, memory: '1Mi' } },
     ...(restartPolicy ? { restartPolicy } : {}),
-  };
-}
-
-/** A clock that stands still until it is moved. */
-function manualClock() {
-  let now = 0;
-  let timers: { at: number; task: () => void }[] = [];
-  return {
-    now: () => now,
-    monotonic: () => now,
-    after(delayMs: number, task: () => void) {
-      const timer = { at: now + delayMs, task };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    advance(ms: number) {
-      now += ms;
-      const due = timers.filter(({ at }) => at <= now);
-      timers = timers.filter(({ at }) => at > now);
-      for (const { task } of due) task();
-    },
   };
 }
 
@@ -207,7 +185,7 @@ suite('node table', ({ test }) => {
 
 suite('scheduling queue', ({ test }) => {
   const make = () => {
-    const clock = manualClock();
+    const clock = handClock();
     const queue = new SchedulingQueue({ clock, wake: () => undefined });
     return { clock, queue };
   };
@@ -228,10 +206,10 @@ suite('scheduling queue', ({ test }) => {
     queue.park('a');
     queue.changed();
     assert.not(queue.hasActive);
-    clock.advance(1000);
+    clock.pass(1000);
     assert.is(names(queue.take(1)), 'a');
     queue.park('a');
-    clock.advance(60_000);
+    clock.pass(60_000);
     assert.not(queue.hasActive);
     queue.changed();
     assert.ok(queue.hasActive);
@@ -243,7 +221,7 @@ suite('scheduling queue', ({ test }) => {
     queue.take(1);
     queue.changed();
     queue.park('a');
-    clock.advance(1000);
+    clock.pass(1000);
     assert.ok(queue.hasActive);
   });
 
@@ -254,9 +232,9 @@ suite('scheduling queue', ({ test }) => {
     for (const wait of waits) {
       queue.take(1);
       queue.retryLater('a');
-      clock.advance(wait - 1);
+      clock.pass(wait - 1);
       assert.not(queue.hasActive);
-      clock.advance(1);
+      clock.pass(1);
       assert.ok(queue.hasActive);
     }
   });

@@ -6,36 +6,15 @@ import { ImageGc } from '../../../../pkg/agent/images/image-gc.ts';
 import { followPull } from '../../../../pkg/agent/images/pull-progress.ts';
 import type { Image } from '../../../../pkg/image/image-store.ts';
 import { silent } from '../../../../pkg/log/log.ts';
+import { handClock } from '../../../harness/hand-clock.ts';
 import { rejects, suite } from '../../../harness/suite.ts';
 
 const MINUTE = 60_000;
 const POLICY = { highPercent: 85, lowPercent: 80, minAgeMs: 2 * MINUTE, maxAgeMs: 0 };
 
-/** A clock that only the test moves; timers fire when their time has come. */
-function handClock() {
-  let nowMs = 1_000_000;
-  const timers = new Set<{ readonly atMs: number; task(): void }>();
-  return {
-    now: () => nowMs,
-    monotonic: () => nowMs,
-    after(delayMs: number, task: () => void) {
-      const timer = { atMs: nowMs + delayMs, task };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
-    move(ms: number) {
-      nowMs += ms;
-      for (const timer of [...timers].filter(({ atMs }) => atMs <= nowMs)) {
-        timers.delete(timer);
-        timer.task();
-      }
-    },
-  };
-}
-
 suite('image collection', ({ test, cleanup }) => {
   function open(policy: Partial<typeof POLICY> = {}) {
-    const clock = handClock();
+    const clock = handClock(1_000_000);
     const there = new Map<string, { isPinned: boolean; isInUse: boolean }>();
     const disk = { capacityBytes: 1000, availableBytes: 500 };
     const events: EventDetails[] = [];
@@ -70,11 +49,11 @@ suite('image collection', ({ test, cleanup }) => {
     add('used', { isInUse: true });
     await gc.collect();
     for (const id of ['b', 'a', 'c']) {
-      clock.move(MINUTE);
+      clock.pass(MINUTE);
       await gc.collect();
       there.set(id, { isPinned: false, isInUse: false });
     }
-    clock.move(MINUTE);
+    clock.pass(MINUTE);
     disk.availableBytes = 150;
     await gc.collect();
     assert.equal(ids(), ['c', 'pinned', 'used'], 'two were enough: b, then a');
@@ -85,13 +64,13 @@ suite('image collection', ({ test, cleanup }) => {
     const { gc, clock, disk, add, ids } = open();
     add('a');
     disk.availableBytes = 160;
-    clock.move(10 * MINUTE);
+    clock.pass(10 * MINUTE);
     await gc.collect();
     disk.availableBytes = 100;
     add('b');
     await rejects(gc.collect());
     assert.equal(ids(), ['a', 'b'], 'seen for the first time a moment ago');
-    clock.move(2 * MINUTE);
+    clock.pass(2 * MINUTE);
     await rejects(gc.collect());
     assert.equal(ids(), []);
   });
@@ -106,7 +85,7 @@ suite('image collection', ({ test, cleanup }) => {
     );
     assert.is(events.at(-1)?.reason, 'FreeDiskSpaceFailed');
     for (let at = 0; at < 2; at += 1) {
-      clock.move(5 * MINUTE);
+      clock.pass(5 * MINUTE);
       await gc.collect().catch(() => undefined);
       await new Promise((next) => setImmediate(next));
     }
@@ -118,16 +97,16 @@ suite('image collection', ({ test, cleanup }) => {
     add('old');
     add('used', { isInUse: true });
     await gc.collect();
-    clock.move(59 * MINUTE);
+    clock.pass(59 * MINUTE);
     await gc.collect();
     assert.equal(ids(), ['old', 'used']);
-    clock.move(2 * MINUTE);
+    clock.pass(2 * MINUTE);
     await gc.collect();
     assert.equal(ids(), ['used']);
     add('new');
     await gc.freeAll();
     assert.equal(ids(), ['used', 'new'], 'too young');
-    clock.move(3 * MINUTE);
+    clock.pass(3 * MINUTE);
     await gc.freeAll();
     assert.equal(ids(), ['used']);
   });
@@ -135,17 +114,17 @@ suite('image collection', ({ test, cleanup }) => {
 
 suite('progress of a pull', ({ test }) => {
   test('is told ever less often, and not after the end', () => {
-    const clock = handClock();
+    const clock = handClock(1_000_000);
     const told: string[] = [];
     const record = ({ message }: { readonly message: string }) => void told.push(message);
     const pull = followPull({ image: 'r.io/app:1', clock, record });
     pull.update({ layer: 'a', doneBytes: 1_000_000, totalBytes: 4_000_000 });
     pull.update({ layer: 'b', doneBytes: 500_000, totalBytes: 2_000_000 });
-    for (let second = 0; second < 240; second += 1) clock.move(1000);
+    for (let second = 0; second < 240; second += 1) clock.pass(1000);
     assert.is(told.length, 4, 'after 15, 45, 105 and 225 s');
     assert.is(told[0], 'Still pulling image "r.io/app:1": 1.5 of 6.0 MB');
     pull.end();
-    clock.move(3600_000);
+    clock.pass(3600_000);
     assert.is(told.length, 4);
   });
 });
