@@ -3,9 +3,9 @@
 import { change, fill } from '../defaulting.ts';
 import type { Deployment, ReplicaSet } from '../generated/types.ts';
 import type { Resource } from '../resource.ts';
-import { formatSelector, selectorOf } from '../selectors.ts';
 import { templateDefaults } from './pod-defaults.ts';
 import { DEPLOYMENT_COLUMNS, REPLICASET_COLUMNS } from './workload-columns.ts';
+import { workloadScale } from './workload-scale.ts';
 import {
   validateDeployment,
   validateReplicaSet,
@@ -43,12 +43,7 @@ export const deployments: Resource<Deployment> = {
   namespaced: true,
   type: 'io.k8s.api.apps.v1.Deployment',
   subresources: ['scale', 'status'],
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    statusReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => formatSelector(selectorOf(spec.selector)),
-    withReplicas: (object, replicas) => ({ ...object, spec: { ...object.spec, replicas } }),
-  },
+  scale: workloadScale(),
   hasGeneration: true,
   defaults: deploymentDefaults,
   prepareForCreate: (object) => ({ ...object, status: {} }),
@@ -63,12 +58,7 @@ export const replicasets: Resource<ReplicaSet> = {
   namespaced: true,
   type: 'io.k8s.api.apps.v1.ReplicaSet',
   subresources: ['scale', 'status'],
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    statusReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => formatSelector(selectorOf(spec.selector)),
-    withReplicas: (object, replicas) => ({ ...object, spec: { ...object.spec, replicas } }),
-  },
+  scale: workloadScale(),
   hasGeneration: true,
   fields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   defaults: (object) =>

@@ -4,11 +4,11 @@ import { change, each, fill } from '../defaulting.ts';
 import { immutable } from '../field-errors.ts';
 import type { ControllerRevision, DaemonSet, StatefulSet } from '../generated/types.ts';
 import type { Resource } from '../resource.ts';
-import { formatSelector, selectorOf } from '../selectors.ts';
 import { AGE, integer, NAME, NONE, text } from './columns.ts';
 import { templateDefaults } from './pod-defaults.ts';
 import { claimDefaults } from './volume-claim-defaults.ts';
 import { DAEMONSET_COLUMNS, STATEFULSET_COLUMNS } from './workload-columns.ts';
+import { workloadScale } from './workload-scale.ts';
 import {
   validateDaemonSet,
   validateSelectorUpdate,
@@ -54,12 +54,7 @@ export const statefulsets: Resource<StatefulSet> = {
   namespaced: true,
   type: 'io.k8s.api.apps.v1.StatefulSet',
   subresources: ['scale', 'status'],
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    statusReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => formatSelector(selectorOf(spec.selector)),
-    withReplicas: (object, replicas) => ({ ...object, spec: { ...object.spec, replicas } }),
-  },
+  scale: workloadScale(),
   hasGeneration: true,
   defaults: statefulSetDefaults,
   prepareForCreate: (object) => ({ ...object, status: { replicas: 0 } }),

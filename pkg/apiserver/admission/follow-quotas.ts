@@ -1,17 +1,17 @@
 /** Keeps the status of ResourceQuotas true: recounts those of a namespace soon after anything in it changed. */
 
 import type { ResourceQuota } from '../../api/generated/types.ts';
-import { describe, type Logger } from '../../log/log.ts';
-import type { Backend, Watch } from '../../store/backend.ts';
+import type { Logger } from '../../log/log.ts';
+import type { Backend } from '../../store/backend.ts';
 import { sleep } from '../../wait/clock.ts';
 import type { Registry } from '../contract.ts';
+import { follow } from '../follow.ts';
 import { refreshQuota } from './resource-quota.ts';
 
 /** Many changes in a row are counted once. */
 const SETTLE_MS = 250;
-const RETRY_MS = 1_000;
-/** Sync with keyFor in storage.ts: /registry/<group>/<plural>/<namespace>/<name>. */
 const PREFIX = '/registry/';
+/** Parts of a key: see FollowOptions. */
 const NAMESPACE_PART = 4;
 const NAMESPACED_PARTS = 6;
 
@@ -23,33 +23,25 @@ export interface FollowQuotasOptions {
 }
 
 /** Runs until the signal aborts; never rejects. */
-export async function followQuotas(options: FollowQuotasOptions): Promise<void> {
+export function followQuotas(options: FollowQuotasOptions): Promise<void> {
   const { store, registry, log, signal } = options;
-  const settled = (delayMs: number) => sleep(delayMs, signal).catch(() => undefined);
-  while (!signal.aborted) {
-    let watch: Watch | undefined;
-    const stop = () => watch?.close();
-    try {
-      watch = store.watch(PREFIX, store.revision);
-      signal.addEventListener('abort', stop, { once: true });
-      await refresh(registry, undefined);
-      for await (const events of watch) {
-        const changed = new Set(events.map(({ current }) => namespaceOf(current.key)));
-        const isConcerned = registry
-          .list<ResourceQuota>('resourcequotas')
-          .items.some(({ metadata }) => changed.has(metadata.namespace));
-        if (!isConcerned) continue;
-        await settled(SETTLE_MS);
-        await refresh(registry, changed);
-      }
-    } catch (error) {
-      if (!signal.aborted) log.warn('Counting resource quotas failed', { error: describe(error) });
-    } finally {
-      signal.removeEventListener('abort', stop);
-      watch?.close();
-    }
-    await settled(RETRY_MS);
-  }
+  return follow({
+    store,
+    prefix: PREFIX,
+    what: 'Counting resource quotas',
+    log,
+    signal,
+    onBegin: () => refresh(registry, undefined),
+    async onEvents(events) {
+      const changed = new Set(events.map(({ current }) => namespaceOf(current.key)));
+      const isConcerned = registry
+        .list<ResourceQuota>('resourcequotas')
+        .items.some(({ metadata }) => changed.has(metadata.namespace));
+      if (!isConcerned) return;
+      await sleep(SETTLE_MS, signal).catch(() => undefined);
+      await refresh(registry, changed);
+    },
+  });
 }
 
 async function refresh(
