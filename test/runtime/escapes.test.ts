@@ -1,7 +1,7 @@
 /**
  * The known ways out of a container, tried: each test makes what runc's advisory describes, with a racer beside the
- * runtime where the hole was a race, and says what a runtime with that hole would show. MINI_ESCAPES_RUNTIME names
- * another runtime to try them on.
+ * runtime where the hole was a race, and says what a runtime with that hole would show. See escape-box.ts for
+ * trying them on another runtime.
  */
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -21,98 +20,21 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { sleep } from '../../pkg/wait/clock.ts';
 import { suite } from '../harness/suite.ts';
-import { createFixture, helperPath, leaks, makeConfig, type Options } from './fixture.ts';
+import { type Box, type Config, createBox, type Result, RUNTIME } from './escape-box.ts';
 
 const TIMEOUT_MS = 120_000;
-const RUN_TIMEOUT_MS = 20_000;
 /** A race is run until both of its states were met, at least and at most so often. */
 const RUNS_MIN = 15;
 const RUNS_MAX = 400;
-const FOREIGN = process.env['MINI_ESCAPES_RUNTIME'];
-const RACER = join(import.meta.dirname, 'attacks/racer.c');
-
-interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface Box {
-  /** Directory of the test; the bundle and its root file system lie in it. */
-  readonly dir: string;
-  readonly rootfs: string;
-  readonly runtime: string;
-  /** Writes config.json. */
-  config(args: readonly string[], options?: Options, change?: (config: Config) => void): void;
-  /** The runtime, with these fds inherited from 3 on. */
-  oci(args: readonly string[], fds?: readonly number[]): Result;
-  run(): Result;
-  /** Lets the racer work until the end of the test, or until what it resolves to is called. */
-  race(...args: readonly string[]): Promise<() => Promise<unknown>>;
-}
-
-interface Config {
-  mounts: { destination: string; type?: string; source?: string; options?: string[] }[];
-  [name: string]: unknown;
-}
-
 suite('ways out of a container', ({ test, cleanup }) => {
-  async function setUp(runtime = FOREIGN ?? helperPath()): Promise<Box> {
-    const fixture = await createFixture();
-    const dir = mkdtempSync(join(tmpdir(), 'mini-escape-'));
-    const bundle = join(dir, 'bundle');
-    const rootfs = join(bundle, 'rootfs');
-    const cgroup = `/minitest-${basename(dir)}`;
-    cpSync(fixture.rootfs, rootfs, { recursive: true });
-    for (const name of ['proc', 'sys', 'dev']) mkdirSync(join(rootfs, name));
-    const racer = join(dir, 'racer');
-    execFileSync('gcc', ['-O2', '-o', racer, RACER]);
-    const racers: (() => Promise<unknown>)[] = [];
-    const oci = (args: readonly string[], fds: readonly number[] = []): Result => {
-      const { status, stdout, stderr } = spawnSync(
-        runtime,
-        ['--root', join(dir, 'state'), ...args],
-        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe', ...fds], timeout: RUN_TIMEOUT_MS },
-      );
-      return { code: status ?? -1, stdout: `${stdout}`, stderr: `${stderr}` };
-    };
-    cleanup(async () => {
-      for (const stop of racers) await stop();
-      oci(['delete', '--force', 'a']);
-      // Others leave the parents of their groups.
-      const left = FOREIGN === undefined ? leaks(join(dir, 'state'), cgroup) : [];
-      rmSync(dir, { recursive: true });
-      await fixture.close();
-      assert.equal(left, []);
-    });
-    return {
-      dir,
-      rootfs,
-      runtime,
-      oci,
-      config(args, options = {}, change = () => undefined) {
-        const config = makeConfig(args, { ...options, cgroup: `${cgroup}/a` });
-        const copy: Config = JSON.parse(JSON.stringify(config));
-        change(copy);
-        writeFileSync(join(bundle, 'config.json'), JSON.stringify(copy));
-      },
-      run: () => oci(['run', '--bundle', bundle, 'a']),
-      async race(...args) {
-        const child = spawn(racer, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-        const gone = new Promise((done) => child.once('close', done));
-        const stop = () => {
-          child.stdin?.end();
-          return gone;
-        };
-        racers.push(stop);
-        if (args[0] === 'console') await new Promise((done) => child.stdout?.once('data', done));
-        return stop;
-      },
-    };
+  async function setUp(runtime = RUNTIME): Promise<Box> {
+    const box = await createBox(runtime);
+    cleanup(() => box.close());
+    return box;
   }
 
   /** Runs the container again and again until `seen` holds, at least RUNS_MIN times. */
@@ -135,7 +57,7 @@ suite('ways out of a container', ({ test, cleanup }) => {
       // /proc/<pid>/exe may write to it once it has ended. A runtime with the hole has another hash afterwards.
       const victim = join(mkdtempSync(join(tmpdir(), 'mini-victim-')), 'runtime');
       cleanup(() => rmSync(join(victim, '..'), { recursive: true }));
-      copyFileSync(FOREIGN ?? helperPath(), victim);
+      copyFileSync(RUNTIME, victim);
       execFileSync('chmod', ['755', victim]);
       const hash = () => createHash('sha256').update(readFileSync(victim)).digest('hex');
       const before = hash();
