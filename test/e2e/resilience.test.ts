@@ -8,8 +8,9 @@ import type { Host, Running } from '../harness/hosts.ts';
 import { suite } from '../harness/suite.ts';
 
 /** It takes 0.3 to 3 s where nothing else runs; the times are printed. Other tests may share the machine. */
-const HEAL_MS = 20_000;
+const HEAL_MS = 60_000;
 const KILL_BUDGET_MS = 90_000;
+const TIMEOUT_MS = 300_000;
 const ROUNDS = 2;
 const PODS = 20;
 const LOAD = new URL('../harness/load.ts', import.meta.url).pathname;
@@ -176,130 +177,138 @@ suite('e2e/resilience', ({ test, cleanup }) => {
     cluster.agents.set('two', agent);
   };
 
-  test('nothing is lost when agents, the server and the runtime daemon are killed under load', async () => {
-    const { cluster, two } = await start();
-    await cluster.kubectl('create', 'namespace', 'load');
-    const ending = (node: string) => ({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: `ends-on-${node}`, labels: { app: 'ends' } },
-      spec: { nodeName: node, restartPolicy: 'Never', ...containers(ENDS_WITH_7) },
-    });
-    await cluster.apply(deployment('count', PODS, COUNT), ending('one'), ending('two'));
-    const before = await allRunning(cluster, 'count', PODS);
-    await allRunning(cluster, 'ends', 2);
-    const probes = ['one', 'two'].map(
-      (node) => before.find(({ spec }) => spec?.nodeName === node)?.metadata.name ?? node,
-    );
-    const load = cluster.one.start([process.execPath, LOAD, KUBECONFIG]);
-
-    const killAgentTwo = async (meanwhile: () => void) => {
-      await cluster.agents.get('two')?.kill('SIGKILL');
-      meanwhile();
-      restartAgent(cluster, two);
-    };
-    const endOn = (host: Host, round: number) => {
-      if (round === 0) endProcess(host, /^sh -c .*waits-for-its-end/, 'SIGTERM');
-    };
-    const kills: readonly [string, (round: number) => Promise<void> | void][] = [
-      ['agent on two', (round) => killAgentTwo(() => endOn(two, round))],
-      ['runtime daemon on two', () => endDaemon(two)],
-      [
-        'agent on one',
-        (round) => {
-          endProcess(cluster.one, AGENT, 'SIGKILL');
-          endOn(cluster.one, round);
-        },
-      ],
-      ['runtime daemon on one', () => endDaemon(cluster.one)],
-      [
-        'server',
-        async () => {
-          await cluster.server?.kill('SIGKILL');
-          cluster.startServer();
-        },
-      ],
-    ];
-    const since = Date.now();
-    const times: string[] = [];
-    for (let round = 0; round < ROUNDS && Date.now() - since < KILL_BUDGET_MS; round++) {
-      for (const [what, kill] of kills) {
-        await kill(round);
-        times.push(`${what}: ${await healed(cluster, what, probes)} ms`);
-      }
-    }
-    process.stdout.write(`healed after ${times.join(', ')}\n`);
-
-    const after = await allRunning(cluster, 'count', PODS);
-    assert.equal(containersOf(after), containersOf(before));
-    assert.ok(containersOf(after).every((line) => line.endsWith('restarts=0')));
-    await cluster.until('the ended pods to be reported', async () => {
-      const ended = await pods(cluster, 'ends');
-      const codes = ended.map(
-        ({ status }) => status?.containerStatuses?.[0]?.state?.terminated?.exitCode,
-      );
-      return codes.join() === '7,7';
-    });
-    await checkLoad(cluster, load);
-    await checkLogs(
-      cluster,
-      after.map(({ metadata }) => metadata.name),
-    );
-    await cluster.kubectl('delete', 'deployment', 'count');
-    for (const host of [cluster.one, two]) {
-      await cluster.until(`the containers on ${host.name} to be gone`, async () => {
-        return host.pidsOf(/^sh -c i=0/).length === 0;
+  test(
+    'nothing is lost when agents, the server and the runtime daemon are killed under load',
+    async () => {
+      const { cluster, two } = await start();
+      await cluster.kubectl('create', 'namespace', 'load');
+      const ending = (node: string) => ({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: `ends-on-${node}`, labels: { app: 'ends' } },
+        spec: { nodeName: node, restartPolicy: 'Never', ...containers(ENDS_WITH_7) },
       });
-    }
-  }, 180_000);
-
-  test('pods of a dead host are replaced, and the host comes back clean', async () => {
-    const { cluster, two } = await start();
-    const tolerations = ['not-ready', 'unreachable'].map((key) => ({
-      key: `node.kubernetes.io/${key}`,
-      operator: 'Exists',
-      effect: 'NoExecute',
-      tolerationSeconds: 5,
-    }));
-    await cluster.apply(deployment('spread', 6, COUNT, { tolerations }));
-    const before = await allRunning(cluster, 'spread', 6);
-    const lost = before.filter(({ spec }) => spec?.nodeName === 'two');
-    assert.ok(lost.length > 0, 'some pods run on two');
-    await two.kill();
-    const since = Date.now();
-    await cluster.until('node two not ready', () => nodeIsNot(cluster, 'two'), 60_000);
-    assert.ok(Date.now() - since > 30_000, 'a node is given its grace period');
-    const names = new Set(lost.map(({ metadata }) => metadata.name));
-    await cluster.until(
-      'replacements on one',
-      async () => {
-        const found = await pods(cluster, 'spread');
-        const live = found.filter(
-          ({ metadata, spec, status }) =>
-            !names.has(metadata.name) && spec?.nodeName === 'one' && status?.phase === 'Running',
-        );
-        return live.length === 6;
-      },
-      30_000,
-    );
-    await two.boot();
-    restartAgent(cluster, two);
-    await cluster.nodeReady('two');
-    await cluster.until('the lost pods to be gone', async () => {
-      const left = (await pods(cluster, 'spread')).filter(({ metadata }) =>
-        names.has(metadata.name),
+      await cluster.apply(deployment('count', PODS, COUNT), ending('one'), ending('two'));
+      const before = await allRunning(cluster, 'count', PODS);
+      await allRunning(cluster, 'ends', 2);
+      const probes = ['one', 'two'].map(
+        (node) => before.find(({ spec }) => spec?.nodeName === node)?.metadata.name ?? node,
       );
-      return left.length === 0 && two.pidsOf(/^sh -c i=0/).length === 0;
-    });
-    const state = await two.ok(['sh', '-c', 'ls /run/mini/containers 2>/dev/null | wc -l']);
-    assert.is(state.trim(), '0');
-    // It takes pods again.
-    await cluster.kubectl('scale', 'deployment', 'spread', '--replicas=12');
-    const after = await allRunning(cluster, 'spread', 12);
-    assert.ok(after.some(({ spec }) => spec?.nodeName === 'two'));
-    const again = after.find(({ spec }) => spec?.nodeName === 'two')?.metadata.name ?? '';
-    assert.is(await cluster.kubectl('exec', again, '--', 'echo', 'inside'), 'inside\n');
-  }, 180_000);
+      const load = cluster.one.start([process.execPath, LOAD, KUBECONFIG]);
+
+      const killAgentTwo = async (meanwhile: () => void) => {
+        await cluster.agents.get('two')?.kill('SIGKILL');
+        meanwhile();
+        restartAgent(cluster, two);
+      };
+      const endOn = (host: Host, round: number) => {
+        if (round === 0) endProcess(host, /^sh -c .*waits-for-its-end/, 'SIGTERM');
+      };
+      const kills: readonly [string, (round: number) => Promise<void> | void][] = [
+        ['agent on two', (round) => killAgentTwo(() => endOn(two, round))],
+        ['runtime daemon on two', () => endDaemon(two)],
+        [
+          'agent on one',
+          (round) => {
+            endProcess(cluster.one, AGENT, 'SIGKILL');
+            endOn(cluster.one, round);
+          },
+        ],
+        ['runtime daemon on one', () => endDaemon(cluster.one)],
+        [
+          'server',
+          async () => {
+            await cluster.server?.kill('SIGKILL');
+            cluster.startServer();
+          },
+        ],
+      ];
+      const since = Date.now();
+      const times: string[] = [];
+      for (let round = 0; round < ROUNDS && Date.now() - since < KILL_BUDGET_MS; round++) {
+        for (const [what, kill] of kills) {
+          await kill(round);
+          times.push(`${what}: ${await healed(cluster, what, probes)} ms`);
+        }
+      }
+      process.stdout.write(`healed after ${times.join(', ')}\n`);
+
+      const after = await allRunning(cluster, 'count', PODS);
+      assert.equal(containersOf(after), containersOf(before));
+      assert.ok(containersOf(after).every((line) => line.endsWith('restarts=0')));
+      await cluster.until('the ended pods to be reported', async () => {
+        const ended = await pods(cluster, 'ends');
+        const codes = ended.map(
+          ({ status }) => status?.containerStatuses?.[0]?.state?.terminated?.exitCode,
+        );
+        return codes.join() === '7,7';
+      });
+      await checkLoad(cluster, load);
+      await checkLogs(
+        cluster,
+        after.map(({ metadata }) => metadata.name),
+      );
+      await cluster.kubectl('delete', 'deployment', 'count');
+      for (const host of [cluster.one, two]) {
+        await cluster.until(`the containers on ${host.name} to be gone`, async () => {
+          return host.pidsOf(/^sh -c i=0/).length === 0;
+        });
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'pods of a dead host are replaced, and the host comes back clean',
+    async () => {
+      const { cluster, two } = await start();
+      const tolerations = ['not-ready', 'unreachable'].map((key) => ({
+        key: `node.kubernetes.io/${key}`,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: 5,
+      }));
+      await cluster.apply(deployment('spread', 6, COUNT, { tolerations }));
+      const before = await allRunning(cluster, 'spread', 6);
+      const lost = before.filter(({ spec }) => spec?.nodeName === 'two');
+      assert.ok(lost.length > 0, 'some pods run on two');
+      await two.kill();
+      const since = Date.now();
+      await cluster.until('node two not ready', () => nodeIsNot(cluster, 'two'), 60_000);
+      assert.ok(Date.now() - since > 30_000, 'a node is given its grace period');
+      const names = new Set(lost.map(({ metadata }) => metadata.name));
+      await cluster.until(
+        'replacements on one',
+        async () => {
+          const found = await pods(cluster, 'spread');
+          const live = found.filter(
+            ({ metadata, spec, status }) =>
+              !names.has(metadata.name) && spec?.nodeName === 'one' && status?.phase === 'Running',
+          );
+          return live.length === 6;
+        },
+        30_000,
+      );
+      await two.boot();
+      restartAgent(cluster, two);
+      await cluster.nodeReady('two');
+      await cluster.until('the lost pods to be gone', async () => {
+        const left = (await pods(cluster, 'spread')).filter(({ metadata }) =>
+          names.has(metadata.name),
+        );
+        return left.length === 0 && two.pidsOf(/^sh -c i=0/).length === 0;
+      });
+      const state = await two.ok(['sh', '-c', 'ls /run/mini/containers 2>/dev/null | wc -l']);
+      assert.is(state.trim(), '0');
+      // It takes pods again.
+      await cluster.kubectl('scale', 'deployment', 'spread', '--replicas=12');
+      const after = await allRunning(cluster, 'spread', 12);
+      assert.ok(after.some(({ spec }) => spec?.nodeName === 'two'));
+      const again = after.find(({ spec }) => spec?.nodeName === 'two')?.metadata.name ?? '';
+      assert.is(await cluster.kubectl('exec', again, '--', 'echo', 'inside'), 'inside\n');
+    },
+    TIMEOUT_MS,
+  );
 });
 
 async function nodeIsNot(cluster: Cluster, name: string): Promise<boolean> {

@@ -4,7 +4,6 @@
  * next change.
  */
 
-import { isEqual } from '../../api/json.ts';
 import type { Api, Live } from '../api.ts';
 import type { Arguments } from '../arguments.ts';
 import { changePrinter } from '../changes.ts';
@@ -17,6 +16,7 @@ import { compactJson } from '../output/json.ts';
 import { MANAGED_FIELDS_FLAG, OUTPUT_FLAG } from '../output/output.ts';
 import { unlessMissing } from '../problems.ts';
 import { named } from '../source-errors.ts';
+import { isUnchanged } from '../unchanged.ts';
 import type { Call, Verb } from '../verb.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -110,16 +110,7 @@ async function applyOne(api: Api, args: Arguments, located: Located): Promise<Ap
   });
   if (isServerSide) return { object: after, done: 'serverside-applied' };
   if (!before) return { object: after, done: 'created' };
-  return { object: after, done: isSame(before, after) ? 'unchanged' : 'configured' };
-}
-
-/** Dry runs do not count versions, so contents are compared. */
-function isSame(before: Live, after: Live): boolean {
-  const bare = ({ metadata, ...rest }: Live) => {
-    const { resourceVersion: _, managedFields: __, generation: ___, ...kept } = metadata;
-    return { ...rest, metadata: kept };
-  };
-  return isEqual(bare(before), bare(after));
+  return { object: after, done: isUnchanged(before, after, wanted) ? 'unchanged' : 'configured' };
 }
 
 function planned(before: Live | undefined, wanted: Manifest): Applied {
