@@ -22,6 +22,9 @@ import { startScheduler } from '../../pkg/scheduler/scheduler.ts';
 import { openMemory } from '../../pkg/store/memory.ts';
 import { sleep, systemClock } from '../../pkg/wait/clock.ts';
 
+/** Long enough for a machine that does much else. */
+const WAIT_MS = 30_000;
+
 export interface ControlPlane {
   readonly client: Client;
   /** What this user may do. */
@@ -164,7 +167,7 @@ async function report(client: Client, pod: Pod): Promise<void> {
 export async function eventually(
   isMet: () => boolean | Promise<boolean>,
   describe: () => unknown = () => isMet.toString(),
-  limitMs = 8000,
+  limitMs = WAIT_MS,
 ): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await isMet())) {

@@ -147,7 +147,7 @@ suite('agent: streams to a pod', ({ test, cleanup }) => {
       env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', HOME: node.directory },
       input: 'through spdy\n',
       reject: false,
-      timeout: 8000,
+      timeout: 30_000,
     });
     assert.is(ran.stdout, 'through spdy', ran.stderr);
     assert.is(ran.exitCode, 3);

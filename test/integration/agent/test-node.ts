@@ -190,7 +190,7 @@ function podOf(name: string, { containers = [{}], spec = {} }: PodOptions) {
   };
 }
 
-const WAIT_MS = 9000;
+const WAIT_MS = 30_000;
 
 /** Polls; only tests may. */
 async function waitFor<T>(
