@@ -11,7 +11,7 @@ import * as assert from 'uvu/assert';
 import { createFixture, helperPath, leaks, makeConfig, type Options } from './fixture.ts';
 
 const RUN_TIMEOUT_MS = 20_000;
-export const FOREIGN = process.env['MINI_ESCAPES_RUNTIME'];
+const FOREIGN = process.env['MINI_ESCAPES_RUNTIME'];
 export const RUNTIME = FOREIGN ?? helperPath();
 const RACER = join(import.meta.dirname, 'attacks/racer.c');
 
