@@ -125,6 +125,8 @@ static int executable(const char *path)
     struct stat info;
     if (stat(path, &info) < 0)
         return errno;
+    if (S_ISDIR(info.st_mode))
+        return EISDIR;
     if (!S_ISREG(info.st_mode) || (info.st_mode & 0111) == 0)
         return EACCES;
     return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
@@ -142,8 +144,9 @@ static int find_program(struct error *e, json_object *process, char **path)
             return -1;
         }
         if (code != 0) {
-            err_set(e, 0, "exec: \"%s\": permission denied", name);
-            e->code = code;
+            err_set(e, 0, "exec: \"%s\": %spermission denied", name,
+                    code == EISDIR ? "is a directory: " : "");
+            e->code = EACCES;
             return -1;
         }
         *path = text_format("%s", name);

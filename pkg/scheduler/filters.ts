@@ -25,7 +25,7 @@ export interface Pending {
 export interface Filter {
   readonly name: string;
   /** Whether taking pods away from the node could help. */
-  readonly isResolvable: boolean;
+  readonly isResolvable: boolean | ((pending: Pending, node: NodeInfo) => boolean);
   /** Why not; empty = the node passes. */
   check(pending: Pending, node: NodeInfo): readonly string[];
 }
@@ -55,10 +55,7 @@ export const FILTERS: readonly Filter[] = [
     name: 'TaintToleration',
     isResolvable: false,
     check({ info }, { taints }) {
-      const taint = untolerated(taints, info.tolerations);
-      return taint
-        ? [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`]
-        : PASSED;
+      return untolerated(taints, info.tolerations) ? ['node(s) had untolerated taint(s)'] : PASSED;
     },
   },
   {
@@ -75,7 +72,7 @@ export const FILTERS: readonly Filter[] = [
         ? PASSED
         : ["node(s) didn't have free ports for the requested pod ports"],
   },
-  { name: 'NodeResourcesFit', isResolvable: true, check: lacking },
+  { name: 'NodeResourcesFit', isResolvable: fitsEmptied, check: lacking },
   { name: 'VolumeRestrictions', isResolvable: true, check: byRivals },
   { name: 'VolumeBinding', isResolvable: false, check: byVolumes },
   { name: 'PodTopologySpread', isResolvable: true, check: bySpread },
@@ -129,4 +126,9 @@ function lacking(
     reasons.push(i === PODS ? 'Too many pods' : `Insufficient ${names.at(i)}`);
   }
   return reasons ?? PASSED;
+}
+
+/** Whether the node has what the pod wants, once others have left it. */
+function fitsEmptied({ info: { requests } }: Pending, { allocatable }: NodeInfo): boolean {
+  return requests.every((wanted, i) => i === PODS || (wanted ?? 0) <= (allocatable[i] ?? 0));
 }

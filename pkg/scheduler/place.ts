@@ -2,13 +2,15 @@
 
 import type { Namespace } from '../api/generated/types.ts';
 import type { Cache } from '../client/client.ts';
-import { FILTERS, type Pending } from './filters.ts';
+import { FILTERS, type Filter, type Pending } from './filters.ts';
 import type { NodeInfo, NodeTable } from './node-table.ts';
 import { affinitiesOf } from './pod-affinity.ts';
 import type { PodInfo } from './pod-info.ts';
 import { best } from './scores.ts';
 import { spreadsOf } from './spread.ts';
 import { type Assumed, volumeNeeds } from './volumes.ts';
+
+const NO_CLAIMS = 'no new claims to deallocate';
 
 /** Why nodes do not fit. */
 export interface Misfit {
@@ -69,17 +71,25 @@ export function place(pending: Pending, table: NodeTable, turn: number): Placeme
 export function firstFailure(pending: Pending, node: NodeInfo) {
   for (const filter of FILTERS) {
     const reasons = filter.check(pending, node);
-    if (reasons.length > 0) return { reasons, isResolvable: filter.isResolvable };
+    if (reasons.length > 0) return { reasons, isResolvable: isResolvable(filter, pending, node) };
   }
   return undefined;
 }
 
-/** `0/2 nodes are available: 1 Insufficient cpu, …. preemption: …` */
+function isResolvable(filter: Filter, pending: Pending, node: NodeInfo): boolean {
+  const { isResolvable } = filter;
+  return typeof isResolvable === 'function' ? isResolvable(pending, node) : isResolvable;
+}
+
+/**
+ * `0/2 nodes are available: 1 Insufficient cpu, …. no new claims to deallocate, preemption: …`: each way to make room
+ * says why it did not; no pod gets devices through claims here, so there is never one to give back.
+ */
 export function explain(misfit: Misfit, preemption: string): string {
   const { total, reasons, problem } = misfit;
   if (total === 0) return 'no nodes available to schedule pods';
   const list = problem ?? histogram(reasons);
-  return `0/${total} nodes are available: ${list}. preemption: ${preemption}`;
+  return `0/${total} nodes are available: ${list}. ${NO_CLAIMS}, preemption: ${preemption}`;
 }
 
 /** `1 Insufficient cpu, 2 Too many pods`, sorted as text. */

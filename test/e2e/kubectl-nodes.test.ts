@@ -388,6 +388,58 @@ suite('e2e/kubectl-nodes', ({ test }) => {
   );
 
   test(
+    'each change of a pod’s spec is a generation, and nothing else is; a deletion is one, too',
+    async () => {
+      const cluster = await shared.get();
+      const api = await rawApi(cluster.one);
+      try {
+        const path = `${PODS}/counted`;
+        const init = { name: 'i', image: BUSYBOX, command: ['true'] };
+        const made = pod('counted', { initContainers: [init], terminationGracePeriodSeconds: 1 });
+        const body = { ...made, metadata: { ...made.metadata, generation: 100 } };
+        const created = await api.ok(PODS, { method: 'POST', body });
+        assert.is(created.metadata.generation, 1);
+        await ready(cluster, 'counted');
+        const key = 'own';
+        const own = { key, operator: 'Equal', value: 'bar', effect: 'NoSchedule' };
+        const image = (list: Json) => [{ ...list[0], image: OTHER_IMAGE }];
+        let expected = 1;
+        for (const [what, change, isOne] of [
+          ['nothing', {}, 0],
+          ['tolerations', { tolerations: [own] }, 1],
+          ['a deadline', { activeDeadlineSeconds: 5_000 }, 1],
+          ['an image', ({ containers }: Json) => ({ containers: image(containers) }), 1],
+          ['an init image', (spec: Json) => ({ initContainers: image(spec.initContainers) }), 1],
+        ] as const) {
+          const next = ({ spec, ...rest }: Json) => ({
+            ...rest,
+            spec: { ...spec, ...(typeof change === 'function' ? change(spec) : change) },
+          });
+          expected += isOne;
+          const { metadata } = await replaced(api, path, next);
+          assert.is(metadata.generation, expected, what);
+          await eventually(
+            `generation ${expected}`,
+            async () => (await api.ok(path)).status.observedGeneration === expected,
+            () => what,
+          );
+        }
+        for (const metadata of [{ annotations: { key: 'value' } }, { generation: 1 }]) {
+          const next = (last: Json) => ({ ...last, metadata: { ...last.metadata, ...metadata } });
+          const { metadata: after } = await replaced(api, path, next);
+          assert.is(after.generation, expected, JSON.stringify(metadata));
+        }
+        const deleted = await api.ok(`${path}?gracePeriodSeconds=60`, { method: 'DELETE' });
+        assert.is(deleted.metadata.generation, expected + 1);
+        await cluster.kubectl('delete', 'pod', 'counted', '--now', '--ignore-not-found');
+      } finally {
+        await api.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     '500 changes of a pod are 500 generations, and its node observes the last one',
     async () => {
       const cluster = await shared.get();

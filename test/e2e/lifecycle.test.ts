@@ -470,5 +470,46 @@ suite('e2e/lifecycle', ({ test }) => {
     TIMEOUT_MS,
   );
 
+  test(
+    'a subPath that leaves its volume is refused, until what it is made of changes',
+    async () => {
+      const cluster = await shared.get();
+      const fieldRef = { fieldPath: "metadata.annotations['mine']" };
+      const leaving = (name: string, subPathExpr: string) =>
+        pod(name, {
+          containers: [
+            container('c', SLEEP, {
+              env: [
+                { name: 'MINE', valueFrom: { fieldRef } },
+                { name: 'UP', value: '..' },
+              ],
+              volumeMounts: [
+                { name: 'v', mountPath: '/mine', subPathExpr },
+                { name: 'v', mountPath: '/all' },
+              ],
+            }),
+          ],
+          volumes: [{ name: 'v', emptyDir: {} }],
+        });
+      await cluster.apply(leaving('up', '$(UP)/x'), leaving('absolute', '$(MINE)/foo'));
+      const waiting = '.status.containerStatuses[0].state.waiting';
+      for (const [name, message] of [
+        ['up', /^unable to provision SubPath `\.\.\/x`: must not contain '\.\.'$/],
+        ['absolute', /^error SubPath `\/foo` must not be an absolute path$/],
+      ] as const) {
+        await whenField(cluster, name, [`${waiting}.reason`, /^CreateContainerConfigError$/]);
+        await whenField(cluster, name, [`${waiting}.message`, message]);
+      }
+      await cluster.kubectl('annotate', 'pod', 'absolute', 'mine=mypath');
+      await ready(cluster, 'absolute');
+      const script = 'touch /mine/f; ls /all/mypath/foo';
+      assert.is(await cluster.kubectl('exec', 'absolute', '--', 'sh', '-c', script), 'f\n');
+      // The path counts when the container starts; a pod goes even if its paths would now be wrong.
+      await cluster.kubectl('annotate', 'pod', 'absolute', 'mine-');
+      await cluster.kubectl('delete', 'pod', 'absolute', 'up', '--timeout=60s');
+    },
+    TIMEOUT_MS,
+  );
+
   test('nothing is left behind', () => shared.close(), TIMEOUT_MS);
 });

@@ -146,7 +146,7 @@ suite('e2e/pods', ({ test }) => {
         await cluster.kubectl('describe', 'pod', 'full'),
         /COLOR: +<set to the key 'color' of config map 'cfg'> +Optional: false/,
       );
-      const events = await told(cluster, 'full', /Started container c/);
+      const events = await told(cluster, 'full', /Container started/);
       const order = [...events.matchAll(/^ +Normal +(\w+) /gm)].map(([, reason]) => reason);
       assert.equal(order, [
         'Scheduled',

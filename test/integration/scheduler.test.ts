@@ -89,9 +89,9 @@ suite('scheduler', ({ test, cleanup }) => {
     await createPod(plane, 'big', { cpu: '3' });
     assert.is(
       await refusal(plane, 'big'),
-      '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: only}. ' +
-        'preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, ' +
-        '1 Preemption is not helpful for scheduling.',
+      '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). ' +
+        'no new claims to deallocate, preemption: 0/2 nodes are available: ' +
+        '2 Preemption is not helpful for scheduling.',
     );
     await plane.playNode('node3', { cpu: '4', memory: '4Gi', pods: '10' });
     assert.is(await nodeOf(plane, 'big'), 'node3');

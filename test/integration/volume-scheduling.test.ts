@@ -111,7 +111,7 @@ suite('volumes and pods', ({ test, cleanup }) => {
     const message = reasonOf(await podWhen('lonely', (pod) => reasonOf(pod) !== ''));
     assert.match(
       message,
-      /^0\/2 nodes are available: 2 node\(s\) didn't find available persistent volumes to bind\. preemption/,
+      /^0\/2 nodes are available: 2 node\(s\) didn't find available persistent volumes to bind\. no new claims to deallocate, preemption/,
     );
   });
 
@@ -121,8 +121,14 @@ suite('volumes and pods', ({ test, cleanup }) => {
       await podWhen(name, (pod) => pattern.test(reasonOf(pod)));
     };
     await make(using('none', 'missing'), claim('unbound'), using('early', 'unbound'));
-    await why('none', /persistentvolumeclaim "missing" not found\. preemption/);
-    await why('early', /pod has unbound immediate PersistentVolumeClaims\. preemption/);
+    await why(
+      'none',
+      /persistentvolumeclaim "missing" not found\. no new claims to deallocate, preemption/,
+    );
+    await why(
+      'early',
+      /pod has unbound immediate PersistentVolumeClaims\. no new claims to deallocate, preemption/,
+    );
     await make(
       volume('v1', { nodeAffinity: on('node1') }),
       volume('v2', { nodeAffinity: on('node2'), accessModes: ['ReadWriteOncePod'] }),

@@ -142,7 +142,7 @@ suite('runtime container', ({ test, cleanup }) => {
   for (const [args, code, message] of [
     [['nope'], 'ENOENT', 'exec: "nope": executable file not found in $PATH'],
     [['/bin/nope'], 'ENOENT', 'exec: "/bin/nope": stat /bin/nope: no such file or directory'],
-    [['/tmp'], 'EACCES', 'exec: "/tmp": permission denied'],
+    [['/tmp'], 'EACCES', 'exec: "/tmp": is a directory: permission denied'],
   ] as const)
     test(`says why ${args[0]} cannot be executed, and leaves nothing`, async () => {
       const f = await fixture();

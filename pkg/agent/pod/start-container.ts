@@ -78,7 +78,7 @@ export async function startContainer(
     record('Warning', 'Failed', `Error: ${messageOf(error)}`);
     throw new StartError('CreateContainerError', messageOf(error), error);
   }
-  record('Normal', 'Created', `Created container: ${container.name}`);
+  record('Normal', 'Created', 'Container created');
   await runContainer(context, { pod, container, id: config.id }, signal);
 }
 
@@ -99,7 +99,7 @@ export async function runContainer(
     }
     throw new RunError(id, messageOf(error), error);
   }
-  record('Normal', 'Started', `Started container ${container.name}`);
+  record('Normal', 'Started', 'Container started');
   const why = await postStart(context, target, signal);
   if (why === undefined) return;
   // What the hook has answered may be a secret: the status and the log have it, no event.

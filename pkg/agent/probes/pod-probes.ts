@@ -163,10 +163,12 @@ export class PodProbes {
         context.clock,
       ),
       initial: kind === 'liveness' ? true : undefined,
+      isFinal: kind !== 'readiness',
       check: async (one, timeoutMs) => {
         const startMs = performance.now();
         const result = await check(target, one, timeoutMs);
-        this.#count(pod, { kind, container: container.name, startMs, isOk: result.isOk });
+        if (!result.isUnknown)
+          this.#count(pod, { kind, container: container.name, startMs, isOk: result.isOk });
         return result;
       },
       onFailure: (message) => tell('Unhealthy', `${TITLES[kind]} probe failed: ${message}`),
@@ -198,6 +200,7 @@ export class PodProbes {
     };
     const result = run.isOk ? 'successful' : 'failed';
     metrics.probes.add({ ...labels, result, pod_uid: metadata.uid });
+    if (!run.isOk) return;
     metrics.probeSeconds.observe((performance.now() - run.startMs) / 1000, {
       probe_type: labels.probe_type,
     });

@@ -19,6 +19,8 @@ export interface ProbeWorkerOptions {
   onWarning(message: string): void;
   /** Called when the verdict changes. */
   onVerdict(): void;
+  /** The verdict "failed" is the last one: the container is to be ended. */
+  readonly isFinal?: boolean;
 }
 
 const DEFAULT_PERIOD_SECONDS = 10;
@@ -59,6 +61,7 @@ export class ProbeWorker {
     else if (!isOk) this.#options.onFailure(message);
     if (warning !== undefined) this.#options.onWarning(warning);
     if (!isUnknown) this.#count(isOk);
+    if (this.#options.isFinal && this.#verdict === false) return;
     const periodMs = (probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
     if (!this.#isClosed) this.#cancel = clock.after(periodMs, () => void this.#run());
   }

@@ -3,7 +3,7 @@
 import type { PersistentVolumeClaim, StorageClass, Toleration } from '../../api/generated/types.ts';
 import { defaultClass, wantsDefaultClass } from '../../api/volume-binding.ts';
 import type { Admission } from '../contract.ts';
-import { createdPod, isOn, objectAs } from './subject.ts';
+import { isOn, objectAs, writtenPod } from './subject.ts';
 
 /** A pod stays this long on a node that is not ready or cannot be reached. */
 const TOLERATION_SECONDS = 300;
@@ -12,7 +12,8 @@ const NODE_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreach
 export const defaultTolerationSeconds: Admission = {
   name: 'DefaultTolerationSeconds',
   admit(request) {
-    const pod = createdPod(request);
+    // Also an update: whoever replaces the list keeps these.
+    const pod = writtenPod(request);
     if (!pod) return request.object;
     const tolerations = pod.spec.tolerations ?? [];
     const missing = NODE_TAINTS.filter(

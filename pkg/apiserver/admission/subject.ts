@@ -16,9 +16,18 @@ export function isOn(
 
 /** The pod that a request creates; undefined also for one without containers, which validation refuses afterwards. */
 export function createdPod(request: AdmissionRequest): Pod | undefined {
-  if (!isOn(request, 'CREATE', 'pods')) return undefined;
-  const pod: PodDraft | undefined = objectAs<Pod>(request.object, 'Pod');
-  return pod?.spec?.containers ? objectAs<Pod>(request.object, 'Pod') : undefined;
+  return isOn(request, 'CREATE', 'pods') ? podOf(request.object) : undefined;
+}
+
+/** The pod that a request creates or changes, as createdPod. */
+export function writtenPod(request: AdmissionRequest): Pod | undefined {
+  return isOn(request, 'UPDATE', 'pods') ? podOf(request.object) : createdPod(request);
+}
+
+function podOf(object: ApiObject | undefined): Pod | undefined {
+  const pod = objectAs<Pod>(object, 'Pod');
+  const draft: PodDraft | undefined = pod;
+  return draft?.spec?.containers ? pod : undefined;
 }
 
 /** The pod whose resources a request changes. */

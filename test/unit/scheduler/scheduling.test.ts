@@ -259,7 +259,8 @@ suite('explanations', ({ test }) => {
     const misfit = { total: 3, reasons, problem: undefined, resolvable: [] };
     assert.is(
       explain(misfit, 'none.'),
-      '0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: none.',
+      '0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. ' +
+        'no new claims to deallocate, preemption: none.',
     );
   });
 });

@@ -114,6 +114,32 @@ suite('agent/pod under a clock that is moved', ({ test }) => {
     worker.close();
   });
 
+  test('a probe that tells the end of its container says it once', async () => {
+    const clock = movableClock();
+    let checks = 0;
+    const failures: string[] = [];
+    const verdicts: (boolean | undefined)[] = [];
+    const worker = new ProbeWorker({
+      probe: { periodSeconds: 1, failureThreshold: 2 },
+      clock,
+      startedAtMs: clock.monotonic(),
+      initial: true,
+      isFinal: true,
+      check: async () => {
+        checks += 1;
+        return { isOk: checks === 1, message: `check ${checks}` };
+      },
+      onFailure: (message) => failures.push(message),
+      onError: () => undefined,
+      onWarning: () => undefined,
+      onVerdict: () => verdicts.push(worker.verdict),
+    });
+    await clock.pass(9_000);
+    worker.close();
+    assert.equal(failures, ['check 2', 'check 3']);
+    assert.equal(verdicts, [false]);
+  });
+
   test('tokens are asked for anew after a jump, and only then', async () => {
     const clock = movableClock();
     let asked = 0;

@@ -100,8 +100,8 @@ suite('apiserver/admission', ({ test, cleanup }) => {
   });
 
   test('a pod gets its account, token volume, tolerations and priority', async () => {
-    const { pod } = await cluster();
-    const { spec } = await pod({ priorityClassName: 'system-node-critical' });
+    const { pod, object } = await cluster();
+    const { metadata, spec } = await pod({ priorityClassName: 'system-node-critical' });
     assert.is(spec.serviceAccountName, 'default');
     assert.match(spec.volumes?.[0]?.name ?? '', /^kube-api-access-\w{5}$/);
     assert.is(
@@ -115,6 +115,16 @@ suite('apiserver/admission', ({ test, cleanup }) => {
         ['node.kubernetes.io/not-ready', 300],
         ['node.kubernetes.io/unreachable', 300],
       ],
+    );
+    // Who replaces the list keeps them, so that it only grows.
+    const own = { key: 'own', operator: 'Equal', value: 'v', effect: 'NoSchedule' };
+    const path = `/api/v1/namespaces/default/pods/${metadata.name}`;
+    const current = (await object(path)) as unknown as Pod;
+    const body = { ...current, spec: { ...current.spec, tolerations: [own] } };
+    const after = (await object(path, { method: 'PUT', body })) as unknown as Pod;
+    assert.equal(
+      after.spec.tolerations?.map(({ key }) => key),
+      ['own', 'node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'],
     );
   });
 
