@@ -1,7 +1,7 @@
 /** How pods live and end: debug containers, init containers and sidecars, restarts, hooks, probes. */
 
 import * as assert from 'uvu/assert';
-import type { Pod } from '../../pkg/api/generated/types.ts';
+import type { ContainerStatus, Pod } from '../../pkg/api/generated/types.ts';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import { suite } from '../harness/suite.ts';
 
@@ -285,9 +285,26 @@ suite('e2e/lifecycle', ({ test }) => {
         Entrypoint: ['echo', 'entry'],
         Cmd: ['default', 'words'],
       });
+      const service = { ports: [{ port: 8765, targetPort: 8080 }], selector: { app: 'told' } };
+      const data = { 'data-1': 'value-1' };
+      // Names as the relaxed rules allow them; a shell would not hand them on.
+      const prefixes = ['', 'p-', 'a_b.c', '1x'];
+      const prefixed = prefixes.flatMap((prefix) => [
+        { prefix: `${prefix}c-`, configMapRef: { name: 'told' } },
+        { prefix: `${prefix}s-`, secretRef: { name: 'told' } },
+      ]);
+      await cluster.apply(
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'told' }, data },
+        { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'told' }, stringData: data },
+        { apiVersion: 'v1', kind: 'Service', metadata: { name: 'fooservice' }, spec: service },
+      );
+      const address = (
+        await cluster.kubectl('get', 'service/fooservice', '-o', 'jsonpath={.spec.clusterIP}')
+      ).trim();
       await cluster.apply(
         pod('told', {
           restartPolicy: 'Never',
+          initContainers: ['i1', 'i2'].map((name) => container(name, 'exit 0')),
           hostAliases: [{ ip: '192.0.2.9', hostnames: ['alias.example'] }],
           containers: [
             container('c', `${look}; echo -n done > ${path}`, {
@@ -301,6 +318,10 @@ suite('e2e/lifecycle', ({ test }) => {
             { name: 'args', image: ENTRY, args: ['own'] },
             { name: 'command', image: ENTRY, command: ['echo', 'own'] },
             { name: 'both', image: ENTRY, command: ['echo', 'own'], args: ['too'] },
+            { name: 'env', image: BUSYBOX, command: ['env'], envFrom: prefixed },
+            container('plain', 'ip link add dummy0 type dummy 2>&1; true', {
+              securityContext: { privileged: false },
+            }),
             container('log', 'echo -n DONE; exit 0', {
               terminationMessagePolicy: 'FallbackToLogsOnError',
             }),
@@ -346,11 +367,34 @@ suite('e2e/lifecycle', ({ test }) => {
       ] as const)
         assert.is(await cluster.kubectl('logs', 'told', '-c', name), `${words}\n`);
       assert.is(await message('log'), '');
+      assert.match(await cluster.kubectl('logs', 'told', '-c', 'plain'), /Operation not permitted/);
+      const inits = JSON.parse(await cluster.kubectl('get', 'pod', 'told', '-o', 'json')).status
+        .initContainerStatuses;
+      assert.equal(
+        inits.map((one: ContainerStatus) => [one.ready, one.state?.terminated?.exitCode]),
+        [
+          [true, 0],
+          [true, 0],
+        ],
+      );
+      assert.is(await pick('.status.conditions[?(@.type=="Initialized")].status'), 'True');
+      const told = (await cluster.kubectl('logs', 'told', '-c', 'env')).split('\n');
+      for (const line of [
+        ...prefixes.flatMap((one) => [`${one}c-data-1=value-1`, `${one}s-data-1=value-1`]),
+        `FOOSERVICE_SERVICE_HOST=${address}`,
+        'FOOSERVICE_SERVICE_PORT=8765',
+        `FOOSERVICE_PORT=tcp://${address}:8765`,
+        `FOOSERVICE_PORT_8765_TCP=tcp://${address}:8765`,
+        'FOOSERVICE_PORT_8765_TCP_PROTO=tcp',
+        'FOOSERVICE_PORT_8765_TCP_PORT=8765',
+        `FOOSERVICE_PORT_8765_TCP_ADDR=${address}`,
+      ])
+        assert.ok(told.includes(line), `${line} in ${told}`);
       const user = '.status.containerStatuses[?(@.name=="c")].user.linux';
       const linux = { uid: 65534, gid: 65533, supplementalGroups: [65533] };
       assert.equal(JSON.parse(await pick(user)), linux);
       assert.is(await pick('.status.qosClass'), 'BestEffort');
-      await cluster.kubectl('delete', 'pod', 'told');
+      await cluster.kubectl('delete', 'pod/told', 'service/fooservice');
     },
     TIMEOUT_MS,
   );
