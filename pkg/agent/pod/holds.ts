@@ -29,6 +29,8 @@ export class Holds {
   /** When the last run of each container ended, by the monotonic clock. */
   readonly #ends = new Map<string, End>();
   readonly #clock: Clock;
+  /** What the pod's containers are made of besides other objects, as last seen. */
+  #made = '';
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -65,6 +67,13 @@ export class Holds {
     this.#blocks.delete(name);
     this.#retries.delete(name);
     if (attempt > 0) this.#crashes.count(name, this.#clock.monotonic());
+  }
+
+  /** Takes note of the pod as it is now: when it has changed, what failed for what it said is worth another try. */
+  observe({ metadata: { generation, labels, annotations } }: Pod): void {
+    const made = JSON.stringify([generation, labels, annotations]);
+    if (made !== this.#made) this.clearConfigErrors();
+    this.#made = made;
   }
 
   /** Something that the pod refers to has changed: what failed for lack of it is worth another try. */

@@ -56,6 +56,11 @@ export class PodStart {
     return this.#holds.get(pod, container, last);
   }
 
+  /** The pod is now this one. */
+  observe(pod: Pod): void {
+    this.#holds.observe(pod);
+  }
+
   /** Something that the pod refers to has changed: its volumes are written again. */
   referenceChanged(): void {
     this.#holds.clearConfigErrors();

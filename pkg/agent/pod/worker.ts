@@ -92,6 +92,7 @@ export class PodWorker {
 
   update(pod: Pod): void {
     this.#writer.observe(pod);
+    this.#start.observe(pod);
     if (pod.metadata.deletionTimestamp) {
       this.#starting.abort();
       this.#end.hurry(pod, this.#view());
