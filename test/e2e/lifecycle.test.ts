@@ -526,6 +526,7 @@ suite('e2e/lifecycle', ({ test }) => {
               env: [
                 { name: 'MINE', valueFrom: { fieldRef } },
                 { name: 'UP', value: '..' },
+                { name: 'ROOT', value: '/tmp' },
               ],
               volumeMounts: [
                 { name: 'v', mountPath: '/mine', subPathExpr },
@@ -535,22 +536,27 @@ suite('e2e/lifecycle', ({ test }) => {
           ],
           volumes: [{ name: 'v', emptyDir: {} }],
         });
-      await cluster.apply(leaving('up', '$(UP)/x'), leaving('absolute', '$(MINE)/foo'));
+      await cluster.apply(
+        leaving('up', '$(UP)/x'),
+        leaving('absolute', '$(ROOT)'),
+        leaving('mended', '$(MINE)/foo'),
+      );
       const waiting = '.status.containerStatuses[0].state.waiting';
       for (const [name, message] of [
         ['up', /^unable to provision SubPath `\.\.\/x`: must not contain '\.\.'$/],
-        ['absolute', /^error SubPath `\/foo` must not be an absolute path$/],
+        ['absolute', /^error SubPath `\/tmp` must not be an absolute path$/],
+        ['mended', /^missing value for MINE$/],
       ] as const) {
         await whenField(cluster, name, [`${waiting}.reason`, /^CreateContainerConfigError$/]);
         await whenField(cluster, name, [`${waiting}.message`, message]);
       }
-      await cluster.kubectl('annotate', 'pod', 'absolute', 'mine=mypath');
-      await ready(cluster, 'absolute');
+      await cluster.kubectl('annotate', 'pod', 'mended', 'mine=mypath');
+      await ready(cluster, 'mended');
       const script = 'touch /mine/f; ls /all/mypath/foo';
-      assert.is(await cluster.kubectl('exec', 'absolute', '--', 'sh', '-c', script), 'f\n');
+      assert.is(await cluster.kubectl('exec', 'mended', '--', 'sh', '-c', script), 'f\n');
       // The path counts when the container starts; a pod goes even if its paths would now be wrong.
-      await cluster.kubectl('annotate', 'pod', 'absolute', 'mine-');
-      await cluster.kubectl('delete', 'pod', 'absolute', 'up', '--timeout=60s');
+      await cluster.kubectl('annotate', 'pod', 'mended', 'mine-');
+      await cluster.kubectl('delete', 'pod', 'absolute', 'up', 'mended', '--timeout=60s');
     },
     TIMEOUT_MS,
   );
