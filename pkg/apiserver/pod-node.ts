@@ -3,6 +3,7 @@
 import { badRequest } from '../api/errors.ts';
 import type { Container, Pod } from '../api/generated/types.ts';
 import type { ApiObject } from '../api/meta.ts';
+import { checkLogOptions } from './log-options.ts';
 import { isTrue } from './route.ts';
 
 /** HTTP's. */
@@ -31,7 +32,7 @@ export function asPod(object: ApiObject): Pod {
   return object as Pod;
 }
 
-/** Where a pod subresource (log, exec, attach, portforward) is served. Throws BadRequest. */
+/** Where a pod subresource (log, exec, attach, portforward) is served. Throws BadRequest or Invalid. */
 export function podPath(pod: Pod, subresource: string, query: URLSearchParams): NodePath {
   const { namespace = '', name, uid } = pod.metadata;
   const place = `${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
@@ -40,6 +41,7 @@ export function podPath(pod: Pod, subresource: string, query: URLSearchParams): 
     return { node: nodeOf(pod), path: withQuery(`/portForward/${place}`, ports) };
   }
   const isLog = subresource === 'log';
+  if (isLog) checkLogOptions(name, query);
   const container = containerOf(pod, query.get('container') ?? '', !isLog);
   const node = isLog ? logNodeOf(pod, container) : nodeOf(pod);
   const base = isLog ? 'containerLogs' : subresource;

@@ -33,6 +33,7 @@ const SHORTEST_ID_PREFIX = 12;
 export class Catalog {
   readonly #records: Map<string, ImageRecord>;
   readonly #file: StateFile;
+  readonly #listeners = new Set<() => void>();
 
   private constructor(path: string, records: readonly ImageRecord[]) {
     this.#file = new StateFile(path, { isDurable: true });
@@ -101,6 +102,13 @@ export class Catalog {
       for (const [id, record] of before) this.#records.set(id, record);
       throw error;
     }
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls back after each change; returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Digests of all blobs and of all layers that records name. */

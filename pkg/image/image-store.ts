@@ -91,6 +91,8 @@ export interface ImageStore {
   retain(id: string): () => void;
   /** Whether somebody retains it. */
   isInUse(id: string): boolean;
+  /** Calls back after images or their names have come or gone; returns what ends that. */
+  onChange(listener: () => void): () => void;
   /** Ends removals that an earlier process had put off; for whoever retains, once it has retained what it uses. */
   collect(): Promise<void>;
   close(): Promise<void>;

@@ -152,6 +152,10 @@ class Store implements ImageStore {
     };
   }
 
+  onChange(listener: () => void): () => void {
+    return this.#parts.catalog.onChange(listener);
+  }
+
   isInUse(id: string): boolean {
     return this.#users.has(id);
   }

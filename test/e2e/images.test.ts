@@ -105,6 +105,13 @@ suite('e2e/images', ({ test }) => {
       await told(cluster, 'owner', /already present on machine and can be accessed by the pod/);
       const stranger = await told(cluster, 'stranger', /ImagePullBackOff/);
       assert.match(stranger, /Failed to pull image .*without permission; give a user name/);
+      const path = 'jsonpath={.status.containerStatuses[0].imageID}';
+      const digest = await cluster.kubectl('get', 'pod', 'granted', '-o', path);
+      assert.match(digest, new RegExp(`^${at}/app@sha256:[0-9a-f]{64}$`));
+      await cluster.until('the node to list the image', async () => {
+        const images = 'jsonpath={.status.images[*].names}';
+        return (await cluster.kubectl('get', 'node', 'one', '-o', images)).includes(digest);
+      });
     },
     TIMEOUT_MS,
   );

@@ -22,6 +22,8 @@ const LEASE_NAMESPACE = 'kube-node-lease';
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
 const REPORT_MS = 300_000;
+/** Images come in bursts: the status that lists them is written once for all of them, as soon as the kubelet's. */
+const IMAGES_MS = 10_000;
 /** Attempts of one status write against other writers before it counts as failed. */
 const MAX_CONFLICTS = 10;
 const RETRY = { firstMs: 100, maxMs: 5000, jitter: 0.5 };
@@ -53,9 +55,12 @@ export class Registration {
   #wakeReport: () => void = () => undefined;
   #isRetired = false;
   #onWritten: () => void = () => undefined;
+  readonly #unwatchImages: () => void;
+  #cancelImages: (() => void) | undefined;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
+    this.#unwatchImages = options.images.onChange(() => this.#imagesChanged());
     this.#work = Promise.all([this.#register(), this.#renew()]);
   }
 
@@ -82,8 +87,17 @@ export class Registration {
 
   async close(): Promise<void> {
     this.#controller.abort();
+    this.#unwatchImages();
+    this.#cancelImages?.();
     await this.#watch?.close();
     await this.#work;
+  }
+
+  #imagesChanged(): void {
+    this.#cancelImages ??= this.#options.clock.after(IMAGES_MS, () => {
+      this.#cancelImages = undefined;
+      this.#wakeReport();
+    });
   }
 
   async #register(): Promise<void> {

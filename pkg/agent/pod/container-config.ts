@@ -8,6 +8,7 @@ import type {
 } from '../../api/generated/types.ts';
 import type { ContainerConfig, Device, Mount, Resources, Security } from '../../engine/engine.ts';
 import type { Image } from '../../image/image-store.ts';
+import { nameOf, parseReference } from '../../image/reference.ts';
 import { expand } from './expand.ts';
 import { containerLabels, podText } from './labels.ts';
 import { labelsOf } from './security-modules.ts';
@@ -41,7 +42,7 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
   return {
     id: facts.id,
     sandboxId: facts.sandboxId,
-    labels: containerLabels(pod, container, facts),
+    labels: containerLabels(pod, container, { ...facts, imageRef: imageRefOf(container, image) }),
     image: image.id,
     ...(container.command?.length ? { command: container.command.map(replace) } : {}),
     ...(container.args?.length ? { args: container.args.map(replace) } : {}),
@@ -59,6 +60,21 @@ export function containerConfig(facts: ConfigFacts): ContainerConfig {
     oomScoreAdj: facts.oomScoreAdj,
     ...(lifecycle?.stopSignal ? { stopSignal: lifecycle.stopSignal } : {}),
   };
+}
+
+/** The image by digest, of the repository that the container names if that has it. */
+function imageRefOf({ image = '' }: Container, { digests }: Image): string | undefined {
+  const name = repositoryOf(image);
+  return digests.find((digest) => repositoryOf(digest) === name) ?? digests[0];
+}
+
+/** Undefined for what is no name: an image may be meant by its id. */
+function repositoryOf(image: string): string | undefined {
+  try {
+    return nameOf(parseReference(image));
+  } catch {
+    return undefined;
+  }
 }
 
 function securityOf(facts: ConfigFacts): Security {

@@ -13,6 +13,8 @@ export const POD_UID = 'io.kubernetes.pod.uid';
 export const CONTAINER_NAME = 'io.kubernetes.container.name';
 export const ATTEMPT = 'io.kubernetes.container.restartCount';
 export const HASH = 'io.kubernetes.container.hash';
+/** The image by digest, as its repository has it; absent when it has come from none. */
+export const IMAGE_REF = 'mini.image.ref';
 /** How often all containers of the pod had been restarted together when this one was made. */
 export const EPOCH = 'mini.pod.epoch';
 
@@ -32,14 +34,20 @@ export function podLabels(pod: Pod): Labels {
 export function containerLabels(
   pod: Pod,
   container: Container,
-  { attempt, epoch = 0 }: { readonly attempt: number; readonly epoch?: number },
+  facts: {
+    readonly attempt: number;
+    readonly epoch?: number;
+    readonly imageRef?: string | undefined;
+  },
 ): Labels {
+  const { attempt, epoch = 0, imageRef } = facts;
   return {
     ...podLabels(pod),
     [CONTAINER_NAME]: container.name,
     [ATTEMPT]: String(attempt),
     [HASH]: containerHash(container),
     ...(epoch > 0 ? { [EPOCH]: String(epoch) } : {}),
+    ...(imageRef ? { [IMAGE_REF]: imageRef } : {}),
   };
 }
 

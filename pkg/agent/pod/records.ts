@@ -5,7 +5,7 @@
 
 import type { Container, EphemeralContainer, Pod } from '../../api/generated/types.ts';
 import type { ContainerInfo, SandboxInfo } from '../../engine/engine.ts';
-import { ATTEMPT, CONTAINER_NAME, EPOCH, HASH } from './labels.ts';
+import { ATTEMPT, CONTAINER_NAME, EPOCH, HASH, IMAGE_REF } from './labels.ts';
 
 interface Ended {
   readonly exitCode: number;
@@ -26,6 +26,7 @@ export interface ContainerRecord {
   readonly hash: string;
   readonly status: 'created' | 'running' | 'exited';
   readonly image: string;
+  /** By digest of a repository, or of its configuration when it came from none. */
   readonly imageId: string;
   readonly user: ContainerInfo['user'];
   readonly startedAt?: string;
@@ -74,7 +75,7 @@ function recordOf(info: ContainerInfo, hints: Hints): ContainerRecord {
     hash: info.labels[HASH] ?? '',
     status: hasEnded ? 'exited' : info.status === 'paused' ? 'running' : info.status,
     image: info.image,
-    imageId: info.imageId,
+    imageId: info.labels[IMAGE_REF] ?? info.imageId,
     user: info.user,
     ...(info.startedAt ? { startedAt: info.startedAt } : {}),
     ...(hasEnded ? { ended: endedOf(info, startError, hints) } : {}),

@@ -292,6 +292,7 @@ function createImages(pulls: string[], pullable: ReadonlySet<string>): ImageStor
     remove: refuse,
     retain: () => () => undefined,
     isInUse: () => false,
+    onChange: () => () => undefined,
     collect: refuse,
     close: () => Promise.resolve(),
   };
