@@ -15,6 +15,7 @@ import { qosClass } from '../../api/resources/pod-qos.ts';
 import { isRecursivelyReadOnly } from '../volumes/mounts.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Waiting } from './decide.ts';
+import { finalStatuses } from './final-status.ts';
 import {
   type ContainerRecord,
   ephemeralContainers,
@@ -51,10 +52,11 @@ const CONTAINER_ID_PREFIX = 'mini://';
 export function statusOf(facts: StatusFacts): PodStatus {
   const { pod, view, nowMs } = facts;
   const old = pod.status ?? {};
-  const inits = initContainers(pod).map((c) =>
-    containerStatus(facts, c, old.initContainerStatuses),
-  );
-  const mains = mainContainers(pod).map((c) => containerStatus(facts, c, old.containerStatuses));
+  const now = {
+    inits: initContainers(pod).map((c) => containerStatus(facts, c, old.initContainerStatuses)),
+    mains: mainContainers(pod).map((c) => containerStatus(facts, c, old.containerStatuses)),
+  };
+  const { inits, mains } = facts.isFinished ? finalStatuses(pod, now) : now;
   const ephemerals = ephemeralContainers(pod).map((c) =>
     ephemeralStatus(facts, c, old.ephemeralContainerStatuses),
   );
@@ -103,7 +105,7 @@ function containerStatus(
   const old = olds?.find(({ name }) => name === container.name);
   const { records, isRestarting } = shown(facts.view.containers.get(container.name) ?? []);
   const last = records[0];
-  const waiting = facts.waiting.get(container.name);
+  const waiting = facts.isFinished ? undefined : facts.waiting.get(container.name);
   if (!last) return statusWithoutRecord(facts, container, { old, waiting });
   const isRunning = last.status === 'running';
   const isInit = initContainers(facts.pod).includes(container) && !isSidecar(container);

@@ -157,6 +157,34 @@ suite('agent: status', ({ test }) => {
     });
   }
 
+  test('a pod that has ended has containers that have: as they did, or unknown', () => {
+    const waiting = new Map(
+      ['a', 'b'].map((name) => [name, { reason: 'CrashLoopBackOff', message: 'm' }]),
+    );
+    const made = status([run('a', 1, 3)], { waiting, isFinished: true });
+    assert.is(made.phase, 'Failed');
+    const [a, b] = made.containerStatuses ?? [];
+    assert.equal([a?.state?.terminated?.exitCode, a?.restartCount], [3, 1]);
+    const { exitCode, reason } = b?.state?.terminated ?? {};
+    assert.equal([exitCode, reason], [137, 'ContainerStatusUnknown']);
+  });
+
+  test('a pod that ended in its init containers never came to the others', () => {
+    const inits = [{ name: 's', restartPolicy: 'Always' }, { name: 'i' }, { name: 'j' }];
+    const pod = { ...podOf(), spec: { containers: [{ name: 'a' }], initContainers: inits } };
+    const made = status([run('s', 0), run('i', 0, 1)], { pod, isFinished: true });
+    const states = [...(made.initContainerStatuses ?? []), ...(made.containerStatuses ?? [])];
+    assert.equal(
+      states.map(({ state }) => state?.terminated?.exitCode ?? state?.waiting?.reason),
+      [137, 1, 'PodInitializing', 'PodInitializing'],
+    );
+    const later = status([run('s', 0, 0), run('i', 0, 0), run('j', 0, 0)], {
+      pod,
+      isFinished: true,
+    });
+    assert.is(later.containerStatuses?.[0]?.state?.terminated?.exitCode, 137);
+  });
+
   test('a final phase, the start time and addresses never change again', () => {
     const before = status([run('a', 0, 0), run('b', 0, 0)], { isFinished: true });
     const after = status([], {
