@@ -12,6 +12,7 @@ import { LineSplitter } from './line-splitter.ts';
 import { rotatedFiles } from './log-files.ts';
 import { LogPrinter } from './log-printer.ts';
 import type { LogQuery } from './log-query.ts';
+import { lastLines } from './tail-lines.ts';
 import { tailStart } from './tail-start.ts';
 
 export interface LogSource {
@@ -115,7 +116,9 @@ async function* oldLines(old: readonly string[], { query, file }: Newest): Lines
     return;
   }
   const missing = query.tailLines - (file ? await linesIn(file, query) : 0);
-  if (missing > 0 && old.length > 0) yield await lastLines(old, missing, query);
+  if (missing <= 0) return;
+  const ends = (line: Buffer) => isFull(line, query);
+  yield* lastLines({ files: old, count: missing, read: wholeFile, ends });
 }
 
 /** Rotated files without the one that was opened as the current one and rotated away just then. */
@@ -151,28 +154,6 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
 async function linesIn(file: FileHandle, query: LogQuery): Promise<number> {
   const options = { count: query.tailLines ?? 0, isWanted: wants(query) };
   return (await tailStart(file, options)).lines;
-}
-
-/** The last lines of the rotated files, which are few and of limited size. */
-async function lastLines(
-  old: readonly string[],
-  count: number,
-  query: LogQuery,
-): Promise<readonly Buffer[]> {
-  let lines: Buffer[] = [];
-  let full = 0;
-  for (const path of [...old].reverse()) {
-    const own: Buffer[] = [];
-    for await (const some of wholeFile(path)) own.push(...some);
-    lines = [...own, ...lines];
-    full = lines.filter((line) => isFull(line, query)).length;
-    if (full > count) break;
-  }
-  for (let surplus = full - count; surplus > 0; ) {
-    const line = lines.shift();
-    if (line && isFull(line, query)) surplus -= 1;
-  }
-  return lines;
 }
 
 function isFull(line: Buffer, query: LogQuery): boolean {

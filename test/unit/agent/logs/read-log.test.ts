@@ -93,6 +93,24 @@ suite('agent: container logs', ({ test, cleanup }) => {
     assert.is(await read(ended(path), 'tailLines=4'), 'b\nc\nd\ne\n');
   });
 
+  test('a long tail across rotated files is read in small parts, not held', async () => {
+    const path = await scratch();
+    const lines = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, index) => line(`n${from + index}`)).join('');
+    const [first, second] = ['20260101-000000', '20260101-000100'].map((at) => `${path}.${at}`);
+    await writeFile(first ?? '', lines(0, 30_000));
+    await writeFile(second ?? '', lines(30_000, 60_000));
+    await writeFile(path, lines(60_000, 60_010));
+    const query = parseLogQuery(new URLSearchParams('tailLines=50000'), 0);
+    const chunks: Buffer[] = [];
+    for await (const chunk of readLog(ended(path), query, new AbortController().signal))
+      chunks.push(chunk);
+    const found = Buffer.concat(chunks).toString().trimEnd().split('\n');
+    assert.is(found.length, 50_000);
+    assert.equal([found[0], found.at(-1)], ['n10010', 'n60009']);
+    assert.ok(Math.max(...chunks.map(({ length }) => length)) <= 128 * 1024);
+  });
+
   test('follows through a rotation until the container has ended, and loses nothing', async () => {
     const path = await scratch();
     await writeFile(path, line('a'));
