@@ -309,6 +309,9 @@ suite('e2e/volumes', ({ test }) => {
         'mkdir -p /var/lib/mini/disk/sub && echo there > /var/lib/mini/disk/file',
       ]);
       const named = (name: string) => claim(name, '1Gi', { storageClassName: '' });
+      const fsGroup = { fsGroup: 3000, fsGroupChangePolicy: 'OnRootMismatch' };
+      const owned = { securityContext: fsGroup };
+      const groupOf = (path: string) => host.ok(['stat', '-c', '%g', `/var/lib/mini/disk/${path}`]);
       await cluster.apply(
         localVolume('disk', { local: { path: '/var/lib/mini/disk' } }),
         localVolume('gone', { local: { path: '/var/lib/mini/none' } }),
@@ -317,7 +320,7 @@ suite('e2e/volumes', ({ test }) => {
         ...['disk', 'gone', 'csi', 'nfs'].map(named),
         claim('hurt', '16Mi'),
         using('hurt', 'hurt', here),
-        using('writer', 'disk'),
+        using('writer', 'disk', owned),
         pod('reader', { persistentVolumeClaim: { claimName: 'disk', readOnly: true } }),
         ...['gone', 'csi', 'nfs'].map((name) => using(`of-${name}`, name)),
         pod('scratch', {
@@ -328,6 +331,13 @@ suite('e2e/volumes', ({ test }) => {
       await inside(cluster, 'hurt', 'echo kept > /v/kept');
       assert.is(await inside(cluster, 'writer', 'cat /v/file; echo new > /v/sub/new'), 'there\n');
       assert.is(await inside(cluster, 'reader', 'cat /v/sub/new'), 'new\n');
+      // Files are given to the group once: a volume that is the group's already is left as it is.
+      assert.is(await groupOf('file'), '3000\n');
+      await host.ok(['chgrp', '0', '/var/lib/mini/disk/file']);
+      await cluster.apply(using('later', 'disk', owned));
+      await ready(cluster, 'later');
+      assert.is(await groupOf('file'), '0\n');
+      assert.is(await groupOf('sub/new'), '3000\n');
       const refused = await cluster.try(['exec', 'reader', '--', 'touch', '/v/x']);
       assert.match(refused.stderr, /Read-only file system/);
       assert.match(await cluster.kubectl('get', 'pvc', 'scratch-v'), /Bound/);
@@ -357,6 +367,7 @@ suite('e2e/volumes', ({ test }) => {
         'pod',
         'scratch',
         'writer',
+        'later',
         'reader',
         'of-gone',
         'of-csi',

@@ -51,7 +51,7 @@ export function validateContainer(
     ),
     ...each(`${path}.env`, container.env, (one, at) => envCauses(one, at, context.volumes)),
     ...each(`${path}.envFrom`, container.envFrom, envFromCauses),
-    ...mountCauses(container.volumeMounts, `${path}.volumeMounts`, context),
+    ...mountCauses(container, `${path}.volumeMounts`, context),
     ...deviceCauses(container, `${path}.volumeDevices`, context),
     ...probeCauses(container.livenessProbe, `${path}.livenessProbe`, 'liveness'),
     ...probeCauses(container.readinessProbe, `${path}.readinessProbe`, 'readiness'),

@@ -3,6 +3,7 @@
 import {
   type Causes,
   each,
+  forbiddenField,
   invalidValue,
   notFoundValue,
   oneOf,
@@ -17,12 +18,13 @@ export interface MountContext {
 
 /** What is wrong with a container's volumeMounts. */
 export function mountCauses(
-  mounts: readonly VolumeMount[] | undefined,
+  { volumeMounts, securityContext }: Container,
   field: string,
   { volumes }: MountContext,
 ): Causes {
   const paths = new Set<string>();
-  return each(field, mounts, (mount, path) => {
+  const isPrivileged = securityContext?.privileged === true;
+  return each(field, volumeMounts, (mount, path) => {
     const { name, mountPath } = mount;
     const isTaken = paths.has(mountPath);
     paths.add(mountPath);
@@ -34,13 +36,42 @@ export function mountCauses(
         ? [invalidValue(`${path}.mountPath`, mountPath, 'must be unique')]
         : []),
       ...subPathsCauses(mount, path),
-      ...oneOf(`${path}.mountPropagation`, mount.mountPropagation, [
-        'Bidirectional',
-        'HostToContainer',
-        'None',
-      ]),
+      ...propagationCauses(mount, `${path}.mountPropagation`, isPrivileged),
+      ...recursiveCauses(mount, `${path}.recursiveReadOnly`),
     ];
   });
+}
+
+function propagationCauses(
+  { mountPropagation }: VolumeMount,
+  path: string,
+  isPrivileged: boolean,
+): Causes {
+  const onlyPrivileged =
+    'Bidirectional mount propagation is available only to privileged containers';
+  return [
+    ...oneOf(path, mountPropagation, ['Bidirectional', 'HostToContainer', 'None']),
+    ...(mountPropagation === 'Bidirectional' && !isPrivileged
+      ? [forbiddenField(path, onlyPrivileged)]
+      : []),
+  ];
+}
+
+function recursiveCauses(
+  { recursiveReadOnly, readOnly, mountPropagation = 'None' }: VolumeMount,
+  path: string,
+): Causes {
+  const only = (isIt: boolean, when: string) =>
+    isIt ? [] : [forbiddenField(path, `may only be specified when ${when}`)];
+  return [
+    ...oneOf(path, recursiveReadOnly, ['Disabled', 'Enabled', 'IfPossible']),
+    ...(recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible'
+      ? [
+          ...only(readOnly === true, 'readOnly is true'),
+          ...only(mountPropagation === 'None', 'mountPropagation is None or not specified'),
+        ]
+      : []),
+  ];
 }
 
 function subPathsCauses({ subPath, subPathExpr }: VolumeMount, path: string): Causes {

@@ -151,6 +151,27 @@ const WRONG: readonly [object, object, readonly string[]][] = [
     ],
   ],
   [
+    { volumes: [{ name: 'v', emptyDir: {} }] },
+    {
+      volumeMounts: [
+        { name: 'v', mountPath: '/a', mountPropagation: 'Bidirectional' },
+        { name: 'v', mountPath: '/b', recursiveReadOnly: 'Enabled' },
+        {
+          name: 'v',
+          mountPath: '/c',
+          readOnly: true,
+          recursiveReadOnly: 'IfPossible',
+          mountPropagation: 'HostToContainer',
+        },
+      ],
+    },
+    [
+      'spec.containers[0].volumeMounts[0].mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers',
+      'spec.containers[0].volumeMounts[1].recursiveReadOnly: Forbidden: may only be specified when readOnly is true',
+      'spec.containers[0].volumeMounts[2].recursiveReadOnly: Forbidden: may only be specified when mountPropagation is None or not specified',
+    ],
+  ],
+  [
     {},
     { volumeMounts: [{ name: 'v', mountPath: '/v' }] },
     ['spec.containers[0].volumeMounts[0].name: Not found: "v"'],
