@@ -2,6 +2,7 @@
 
 #include "clean.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -254,4 +255,22 @@ void time_text(char *out)
     gmtime_r(&now.tv_sec, &parts);
     size_t used = strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(out + used, TIME_TEXT_SIZE - used, ".%09ldZ", now.tv_nsec);
+}
+
+bool dir_is_empty(const char *path)
+{
+    struct dirent64 entries[2];
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ssize_t size;
+    if (fd < 0)
+        return false;
+    while ((size = getdents64(fd, entries, sizeof entries)) > 0) {
+        const struct dirent64 *entry;
+        for (ssize_t at = 0; at < size; at += entry->d_reclen) {
+            entry = (const struct dirent64 *)(const void *)((const char *)entries + at);
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                return false;
+        }
+    }
+    return size == 0;
 }

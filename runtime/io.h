@@ -33,6 +33,9 @@ int write_all(int fd, const void *data, size_t size);
 /* Makes the directory and its parents. */
 int make_dirs(struct error *e, const char *path, mode_t mode);
 
+/* Reads no more of it than it must. False when it cannot be read. */
+bool dir_is_empty(const char *path);
+
 /* A bound and listening, or a connected, unix stream socket at dir_fd/name (no limit on the path's
  * length). */
 int socket_listen_at(struct error *e, int dir_fd, const char *name);

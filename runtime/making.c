@@ -1,6 +1,7 @@
 #include "making.h"
 
 #include "clean.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,15 @@ int lock_within(struct error *e, int fd, int how, unsigned int wait_s)
     alarm(0);
     sigaction(SIGALRM, &before, NULL);
     return result == 0 ? 0 : err_set(e, code == EINTR ? ETIMEDOUT : code, "lock");
+}
+
+int lock_file(struct error *e, const char *dir, const char *name)
+{
+    cleanup_free char *path = text_format("%s/%s", dir, name);
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return err_set(e, errno, "lock %s", path);
+    return steal_fd(&fd);
 }
 
 static bool is_removed(int dir_fd)

@@ -21,6 +21,8 @@ void making_end(int dir_fd);
  * for its removal, alone; or -1: ENOENT when it is not there any more, ETIMEDOUT.
  */
 int making_wait(struct error *e, const char *dir, bool is_alone, unsigned int wait_s);
+/* A file of this name, made if need be, locked alone until its fd is closed. */
+int lock_file(struct error *e, const char *dir, const char *name);
 /* Locks an open file or directory alone; ETIMEDOUT after wait_s. */
 int lock_within(struct error *e, int fd, int how, unsigned int wait_s);
 

@@ -3,6 +3,7 @@
 #include "clean.h"
 #include "io.h"
 #include "json.h"
+#include "making.h"
 #include "netlink.h"
 #include "network.h"
 #include "reaper.h"
@@ -155,12 +156,18 @@ int sandbox_set_sysctls(struct error *e, json_object *sysctls)
     return 0;
 }
 
-int sandbox_set_up_network(struct error *e, int host, json_object *wish)
+int sandbox_set_up_network(struct error *e, const char *run_dir, int host, json_object *wish)
 {
     struct error ignored;
-    /* Off unless asked for by a sysctl; a kernel without IPv6 has no such files. */
+    /* One after the other, as the kernel would do it: but who writes a sysctl of an interface while
+     * it makes another one is sent back to try again at once, and takes a whole processor for it.
+     */
+    cleanup_close int turn = lock_file(e, run_dir, "network.lock");
+    if (turn < 0)
+        return -1;
+    /* Off unless asked for by a sysctl; a kernel without IPv6 has no such file. This one sets the
+     * default of interfaces to come, too. */
     (void)network_sysctl(&ignored, "net.ipv6.conf.all.disable_ipv6", "1");
-    (void)network_sysctl(&ignored, "net.ipv6.conf.default.disable_ipv6", "1");
     cleanup_close int inside = netlink_open(e);
     if (inside < 0 || link_up(e, inside, "lo") < 0)
         return -1;

@@ -20,7 +20,7 @@ int sandbox_end_processes(struct error *e, const char *dir);
 
 /* In the new network namespace: loopback, then the interface's inner end. host: a netlink socket of
  * the host's. */
-int sandbox_set_up_network(struct error *e, int host, json_object *wish);
+int sandbox_set_up_network(struct error *e, const char *run_dir, int host, json_object *wish);
 int sandbox_set_sysctls(struct error *e, json_object *sysctls);
 
 #endif

@@ -52,11 +52,7 @@ static bool is_mount(const char *path)
  * pins. */
 static int lock(struct error *e, const char *run_dir)
 {
-    cleanup_free char *path = text_format("%s/sandboxes.lock", run_dir);
-    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX) < 0)
-        return err_set(e, errno, "lock %s", path);
-    return steal_fd(&fd);
+    return lock_file(e, run_dir, "sandboxes.lock");
 }
 
 /* The pins hang below a private mount, so that no other mount namespace gets copies that would keep
@@ -84,9 +80,9 @@ static int pin(struct error *e, const char *dir, const char *name, int userns)
     return 0;
 }
 
-static int make_namespaces(struct error *e, json_object *spec, const char *dir, int userns)
+static int make_namespaces(struct error *e, const struct job *job, const char *dir, int userns)
 {
-    json_object *wanted = json_at(spec, "namespaces");
+    json_object *spec = job->request, *wanted = json_at(spec, "namespaces");
     const char *hostname = json_text(spec, "hostname", "");
     cleanup_close int host = netlink_open(e);
     int flags = 0;
@@ -111,7 +107,7 @@ static int make_namespaces(struct error *e, json_object *spec, const char *dir, 
     if ((flags & CLONE_NEWIPC) != 0 && sandbox_share_memory(e, dir, spec) < 0)
         return -1;
     if ((flags & CLONE_NEWNET) != 0 &&
-        sandbox_set_up_network(e, host, json_at(spec, "interface")) < 0)
+        sandbox_set_up_network(e, job->run_dir, host, json_at(spec, "interface")) < 0)
         return -1;
     return sandbox_set_sysctls(e, json_at(spec, "sysctls"));
 }
@@ -181,7 +177,7 @@ int sandbox_create(struct error *e, const struct job *job, json_object **result)
     if (has_users)
         userns = userns_make(e, json_at(spec, "uidMappings"), json_at(spec, "gidMappings"));
     if ((has_users && userns < 0) || job_check_daemon(e, job) < 0 ||
-        make_namespaces(e, spec, dir, userns) < 0 || finish(e, making, id) < 0) {
+        make_namespaces(e, job, dir, userns) < 0 || finish(e, making, id) < 0) {
         struct error ignored;
         making_end(making);
         if (setns(host, CLONE_NEWNET) == 0)
@@ -269,10 +265,7 @@ int sandbox_delete(struct error *e, const char *run_dir, const char *id)
     forget(dir);
     if (rmdir(dir) < 0 && errno != ENOENT)
         return err_set(e, errno, "remove sandbox %s", id);
-    cleanup_json json_object *left = NULL;
-    if (list_below(e, parent, 0, &left) < 0)
-        return -1;
-    if (json_count(left, "") == 0 && is_mount(parent) && umount2(parent, MNT_DETACH) < 0)
+    if (dir_is_empty(parent) && is_mount(parent) && umount2(parent, MNT_DETACH) < 0)
         return err_set(e, errno, "unmount %s", parent);
     return 0;
 }
