@@ -31,21 +31,6 @@ struct birth {
     char uid_map[MAP_SIZE_MAX];
 };
 
-static int prepare_binds(struct error *e, struct container *c)
-{
-    json_object *mounts = json_at(c->config, "mounts");
-    struct users *users = c->users;
-    for (size_t i = 0; i < users->count; i++) {
-        json_object *mount_ = json_entry(mounts, i);
-        struct mount_options o;
-        if (mount_options_parse(e, mount_, &o) < 0)
-            return -1;
-        if (o.is_bind && (users->binds[i] = mount_source(e, c, mount_, &o)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 int users_prepare(struct error *e, struct container *c)
 {
     int fd;
@@ -53,19 +38,13 @@ int users_prepare(struct error *e, struct container *c)
         return -1;
     if (fd < 0)
         return 0;
-    size_t count = json_count(c->config, "mounts");
-    struct users *users = calloc(1, sizeof *users + count * sizeof users->binds[0]);
-    if (users == NULL) {
+    c->users = calloc(1, sizeof *c->users);
+    if (c->users == NULL) {
         close(fd);
         return err_set(e, ENOMEM, "user namespace");
     }
-    users->fd = fd;
-    users->count = count;
-    for (size_t i = 0; i < count; i++)
-        users->binds[i] = -1;
-    c->users = users;
-    c->users->root = mounts_root_tree(e, c);
-    if (c->users->root < 0 || prepare_binds(e, c) < 0) {
+    c->users->fd = fd;
+    if (sources_open(e, c) < 0) {
         users_release(c);
         return -1;
     }
@@ -78,9 +57,7 @@ void users_release(struct container *c)
     if (users == NULL)
         return;
     c->users = NULL;
-    for (size_t i = 0; i < users->count; i++)
-        close_now(&users->binds[i]);
-    close_now(&users->root);
+    sources_close(c);
     close_now(&users->fd);
     free(users);
 }
@@ -168,14 +145,14 @@ pid_t users_fork(struct error *e, struct container *c, struct init *init, int ho
 
 int users_root(struct error *e, struct container *c)
 {
-    struct users *users = c->users;
+    int tree = c->sources->root;
     struct userns_root root;
     /* All that came from the host's namespace is a slave of it already. */
     if (userns_root_ids(e, "/proc/self", &root) < 0)
         return -1;
-    if (move_mount(users->root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    if (move_mount(tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return err_set(e, errno, "mount root file system");
     if (userns_become_root(e, &root) < 0)
         return -1;
-    return fcntl(users->root, F_DUPFD_CLOEXEC, 3);
+    return fcntl(tree, F_DUPFD_CLOEXEC, 3);
 }

@@ -10,10 +10,7 @@
 #include "error.h"
 
 struct users {
-    int fd;   /* the user namespace */
-    int root; /* detached mount of the root file system */
-    size_t count;
-    int binds[]; /* by index in mounts of config.json: detached mount, or -1 for what is no bind */
+    int fd; /* the user namespace */
 };
 
 /* Sets c->users when the config has a user namespace. */

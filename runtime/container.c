@@ -10,6 +10,7 @@
 #include "json.h"
 #include "making.h"
 #include "namespaces.h"
+#include "room.h"
 #include "state.h"
 #include "sync.h"
 
@@ -49,7 +50,7 @@ static void find_noted_cgroup(struct container *c)
 
 int container_open(struct error *e, struct container *c, const char *root, const char *id)
 {
-    *c = (struct container){.root = root, .id = id, .dir_fd = -1, .mounts_fd = -1};
+    *c = (struct container){.root = root, .id = id, .dir_fd = -1, .mounts_fd = -1, .room = -1};
     if (container_check_id(e, id) < 0)
         return -1;
     c->dir = text_format("%s/%s", root, id);
@@ -113,7 +114,7 @@ void container_close(struct container *c)
     json_object_put(c->runtime);
     json_object_put(c->warnings);
     cgroup_free(&c->cgroup);
-    *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
+    *c = (struct container){.dir_fd = -1, .mounts_fd = -1, .room = -1};
 }
 
 /* Makes children be born in the config's pid namespace; *own then leads back. */
@@ -138,7 +139,9 @@ static pid_t fork_init(struct error *e, struct container *c, struct init *init, 
         return users_fork(e, c, init, host_end);
     if (enter_pid_namespace(e, c->config, &own_pids) < 0)
         return -1;
-    pid_t pid = cgroup_fork(e, &c->cgroup, namespaces_new(c->config));
+    /* It goes into a mount namespace later, without a copy of this one. */
+    unsigned int later = room_fits(c) ? CLONE_NEWNS : 0;
+    pid_t pid = cgroup_fork(e, &c->cgroup, namespaces_new(c->config) & ~later);
     if (pid == 0) {
         close(host_end);
         init_run(init);

@@ -25,6 +25,9 @@ struct container {
     json_object *runtime; /* another OCI runtime that makes it, see foreign.h; or NULL */
     json_object *overlay; /* {lower, upper, work}, or NULL for a root file system that is there */
     struct users *users;  /* what it needs in a user namespace, while it is launched; or NULL */
+    struct sources
+        *sources; /* what was opened of the host before it could not be any more; or NULL */
+    int room;     /* where its mounts may be made, see room.h, or -1 */
     json_object *warnings;
     struct cgroup cgroup;
     char *memberships;  /* /proc/self/cgroup of the first process, read by itself; or NULL */

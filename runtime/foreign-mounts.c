@@ -122,12 +122,12 @@ static int mount_for_users(struct error *e, struct container *c)
     if (users_prepare(e, c) < 0 || cover_public(e) < 0)
         return -1;
     cleanup_free char *root = foreign_place(c, FOREIGN_ROOT);
-    if (put_tree(e, c->users->root, root) < 0)
+    if (put_tree(e, c->sources->root, root) < 0)
         return -1;
-    for (size_t i = 0; i < c->users->count; i++) {
+    for (size_t i = 0; i < c->sources->count; i++) {
         cleanup_free char *name = text_format(FOREIGN_BIND "%zu", i);
         cleanup_free char *place = foreign_place(c, name);
-        if (c->users->binds[i] >= 0 && put_tree(e, c->users->binds[i], place) < 0)
+        if (c->sources->binds[i] >= 0 && put_tree(e, c->sources->binds[i], place) < 0)
             return -1;
     }
     return 0;

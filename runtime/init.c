@@ -11,6 +11,7 @@
 #include "proc.h"
 #include "process.h"
 #include "protect.h"
+#include "room.h"
 #include "sync.h"
 #include "sysctls.h"
 
@@ -43,7 +44,7 @@ static int run_hooks(struct error *e, struct init *init)
 static int set_up_root(struct error *e, struct init *init)
 {
     struct container *c = init->container;
-    cleanup_close int root_fd = mounts_root(e, c);
+    cleanup_close int root_fd = room_fits(c) ? room_enter(e, c) : mounts_root(e, c);
     if (root_fd < 0)
         return -1;
     json_object *mounts = json_at(c->config, "mounts");

@@ -117,3 +117,61 @@ int mount_source(struct error *e, const struct container *c, json_object *mount,
         return err_wrap(e, "bind mount %s", path);
     return steal_fd(&tree);
 }
+
+/* Mounts that are made there later come into the container, and none go back. */
+static int make_slave(struct error *e, int tree)
+{
+    struct mount_attr slave = {.propagation = MS_SLAVE};
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave, sizeof slave) < 0)
+        return err_set(e, errno, "make a slave of the host's mounts");
+    return 0;
+}
+
+static int open_binds(struct error *e, struct container *c)
+{
+    json_object *mounts = json_at(c->config, "mounts");
+    struct sources *sources = c->sources;
+    for (size_t i = 0; i < sources->count; i++) {
+        json_object *mount_ = json_entry(mounts, i);
+        struct mount_options o;
+        if (mount_options_parse(e, mount_, &o) < 0)
+            return -1;
+        if (!o.is_bind)
+            continue;
+        sources->binds[i] = mount_source(e, c, mount_, &o);
+        if (sources->binds[i] < 0 || (c->users == NULL && make_slave(e, sources->binds[i]) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+int sources_open(struct error *e, struct container *c)
+{
+    size_t count = json_count(c->config, "mounts");
+    struct sources *sources = calloc(1, sizeof *sources + count * sizeof sources->binds[0]);
+    if (sources == NULL)
+        return err_set(e, ENOMEM, "open what is mounted");
+    sources->count = count;
+    sources->root = -1;
+    for (size_t i = 0; i < count; i++)
+        sources->binds[i] = -1;
+    c->sources = sources;
+    sources->root = mounts_root_tree(e, c);
+    if (sources->root < 0 || open_binds(e, c) < 0) {
+        sources_close(c);
+        return -1;
+    }
+    return 0;
+}
+
+void sources_close(struct container *c)
+{
+    struct sources *sources = c->sources;
+    c->sources = NULL;
+    if (sources == NULL)
+        return;
+    for (size_t i = 0; i < sources->count; i++)
+        close_now(&sources->binds[i]);
+    close_now(&sources->root);
+    free(sources);
+}

@@ -102,6 +102,8 @@ int mounts_root_tree(struct error *e, const struct container *c)
 {
     cleanup_free char *path = mounts_root_path(c);
     struct mount_attr private = {.propagation = MS_PRIVATE};
+    if (c->overlay != NULL && c->users == NULL)
+        return overlay_detached(e, c->overlay);
     if (c->overlay != NULL && make_dirs(e, path, 0755) < 0)
         return -1;
     cleanup_close int tree =
@@ -166,11 +168,12 @@ static int mount_bind(struct error *e, const struct container *c, int root_fd, s
 {
     json_object *entry = json_entry(json_at(c->config, "mounts"), index);
     const char *destination = json_text(entry, "destination", "");
-    cleanup_close int tree = c->users != NULL ? fcntl(c->users->binds[index], F_DUPFD_CLOEXEC, 3)
-                                              : mount_source(e, c, entry, o);
+    cleanup_close int tree = c->sources != NULL
+                                 ? fcntl(c->sources->binds[index], F_DUPFD_CLOEXEC, 3)
+                                 : mount_source(e, c, entry, o);
     struct stat info;
     if (tree < 0)
-        return c->users != NULL ? err_set(e, errno, "bind mount %s", destination) : -1;
+        return c->sources != NULL ? err_set(e, errno, "bind mount %s", destination) : -1;
     if (fstat(tree, &info) < 0)
         return err_set(e, errno, "bind mount source of %s", destination);
     cleanup_close int target = root_make(e, root_fd, destination, S_ISDIR(info.st_mode));

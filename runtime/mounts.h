@@ -11,7 +11,7 @@
 char *mounts_root_path(const struct container *c);
 /* Sets propagation, mounts the root and returns an O_PATH fd of it. */
 int mounts_root(struct error *e, struct container *c);
-/* The root as a detached mount, for a container in a user namespace. */
+/* The root as a detached mount. */
 int mounts_root_tree(struct error *e, const struct container *c);
 /* The entry of config.json's mounts with this index. */
 int mounts_one(struct error *e, const struct container *c, int root_fd, size_t index);
@@ -46,6 +46,15 @@ const char *mount_option_name(size_t index);
 /* A detached copy of a bind mount's source, with its ids mapped and its attributes set. */
 int mount_source(struct error *e, const struct container *c, json_object *mount,
                  const struct mount_options *options);
+/* What a container mounts of the host, for one that cannot open it where it makes its mounts. */
+struct sources {
+    int root; /* detached mount of the root file system */
+    size_t count;
+    int binds[]; /* by index in mounts of config.json: detached mount, or -1 for what is no bind */
+};
+/* Sets c->sources. */
+int sources_open(struct error *e, struct container *c);
+void sources_close(struct container *c);
 int mount_set_attributes(struct error *e, int tree, const struct mount_attributes *attributes,
                          bool is_recursive);
 /* Maps the ids of a detached mount as the user namespace does. */
@@ -58,7 +67,11 @@ int overlay_mount(struct error *e, json_object *overlay, const char *target);
 /* Directories over each other, the first on top: nothing can be written, executed or used as a
  * device. */
 int overlay_mount_layers(struct error *e, json_object *lower, const char *target);
+/* Detached mounts of one; overlay_tree maps the ids of its layers as the user namespace does. */
 int overlay_tree(struct error *e, json_object *overlay, const char *target, int userns);
+int overlay_detached(struct error *e, json_object *overlay);
+/* So many layers have overlay_detached at most: their names are to fit into one option. */
+#define OVERLAY_DETACHED_MAX 12
 /* Before a cgroup namespace is made, which has no names for what is above it. */
 int mounts_read_memberships(struct error *e, struct container *c);
 /* In `overlay` besides lower, upper and work: the SELinux label of all that is in it. */

@@ -81,6 +81,46 @@ static int mount_layers(struct error *e, json_object *overlay, json_object *lowe
     return result;
 }
 
+static int configure(struct error *e, int context, const char *key, const char *value)
+{
+    if (fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) < 0)
+        return err_set(e, errno, "overlay option %s=%s", key, value);
+    return 0;
+}
+
+/* data is "key=value,key=value". */
+static int make_detached(struct error *e, char *data)
+{
+    cleanup_close int context = fsopen("overlay", FSOPEN_CLOEXEC);
+    if (context < 0)
+        return err_set(e, errno, "open overlay");
+    if (configure(e, context, "source", "overlay") < 0)
+        return -1;
+    for (char *rest = data, *option; (option = strsep(&rest, ",")) != NULL;) {
+        char *key = strsep(&option, "=");
+        if (configure(e, context, key, option) < 0)
+            return -1;
+    }
+    if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return err_set(e, errno, "make overlay");
+    int fd = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    return fd < 0 ? err_set(e, errno, "make mount of overlay") : fd;
+}
+
+int overlay_detached(struct error *e, json_object *overlay)
+{
+    json_object *lower = json_at(overlay, "lower");
+    int fds[OVERLAY_DETACHED_MAX + 2];
+    struct layers layers = {.fds = fds};
+    size_t count = json_count(lower, "");
+    if (count == 0 || count > OVERLAY_DETACHED_MAX)
+        return err_set(e, 0, "overlay with %zu lower directories", count);
+    int tree = open_layers(e, &layers, overlay, lower) < 0 ? -1 : make_detached(e, layers.data);
+    for (size_t i = 0; i < layers.count; i++)
+        close(fds[i]);
+    return tree;
+}
+
 int overlay_mount_layers(struct error *e, json_object *lower, const char *target)
 {
     const unsigned long flags = MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV;

@@ -5,6 +5,7 @@
 #include "jobs.h"
 #include "json.h"
 #include "making.h"
+#include "room.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@
 /* What a job keeps of the daemon's fds. */
 #define CONNECTION_FD 3
 #define SLOT_FD 4
-#define FIRST_FREE_FD 5
+#define ROOM_FD 5
+#define FIRST_FREE_FD 6
 #define FIXED_POLLS 3
 
 /* How long the daemon before may take to end. */
@@ -37,6 +39,7 @@ struct server {
     const char *run_dir;
     pid_t pid, watch;
     int listener, signals, lock;
+    int room; /* see room.h, or -1 */
     /* One for each job at work: its other side is closed when the job is done. */
     int slots[JOBS_MAX];
     unsigned int slot_count;
@@ -93,7 +96,7 @@ static int run_job(struct error *e, struct job *job)
 }
 
 /* The job keeps nothing of the daemon but connection and slot, so that it can outlive it. */
-static int detach(struct error *e, int connection, int slot)
+static int detach(struct error *e, int connection, int slot, int room)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
@@ -101,11 +104,13 @@ static int detach(struct error *e, int connection, int slot)
     /* Out of the way of each other first. */
     connection = fcntl(connection, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
     slot = fcntl(slot, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    int moved = room < 0 ? -1 : fcntl(room, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
     if (connection < 0 || slot < 0 || dup3(connection, CONNECTION_FD, O_CLOEXEC) < 0 ||
-        dup3(slot, SLOT_FD, O_CLOEXEC) < 0)
+        dup3(slot, SLOT_FD, O_CLOEXEC) < 0 ||
+        (room >= 0 && (moved < 0 || dup3(moved, ROOM_FD, O_CLOEXEC) < 0)))
         return err_set(e, errno, "move connection");
     null = -1;
-    if (close_range(FIRST_FREE_FD, UINT_MAX, 0) < 0)
+    if (close_range(room >= 0 ? FIRST_FREE_FD : ROOM_FD, UINT_MAX, 0) < 0)
         return err_set(e, errno, "close other fds");
     return 0;
 }
@@ -127,13 +132,14 @@ static _Noreturn void job_main(const struct server *server, int connection, int 
     struct job job = {.connection = CONNECTION_FD,
                       .slot = SLOT_FD,
                       .daemon = server->pid,
+                      .room = server->room >= 0 ? ROOM_FD : -1,
                       .run_dir = server->run_dir};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_NAME, "mini-job", 0, 0, 0);
     job.root = text_format("%s/containers", server->run_dir);
-    int result = detach(&e, connection, slot);
+    int result = detach(&e, connection, slot, server->room);
     if (result == 0)
         result = run_job(&e, &job);
     if (result < 0) {
@@ -223,7 +229,8 @@ static void free_slots(struct server *server, const struct pollfd *polls)
 int serve(struct error *e, const char *run_dir, bool follows_stdin)
 {
     struct server server = {
-        .run_dir = run_dir, .pid = getpid(), .listener = -1, .signals = -1, .lock = -1};
+        .run_dir = run_dir, .pid = getpid(), .listener = -1, .signals = -1, .lock = -1, .room = -1};
+    struct error ignored;
     if (open_server(e, &server) < 0)
         return -1;
     prctl(PR_SET_NAME, "mini-serve", 0, 0, 0);
@@ -233,6 +240,8 @@ int serve(struct error *e, const char *run_dir, bool follows_stdin)
     server.watch = watch_start(run_dir);
     if (follows_stdin && write_all(STDOUT_FILENO, "ready\n", strlen("ready\n")) < 0)
         return err_set(e, errno, "tell the client");
+    /* Without one a start is slower the more is mounted on the host, and that is all. */
+    server.room = room_make(&ignored);
     for (bool rests = false;;) {
         struct pollfd polls[FIXED_POLLS + JOBS_MAX] = {
             {.fd = server.signals, .events = POLLIN},

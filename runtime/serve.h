@@ -23,6 +23,7 @@ struct job {
     int connection;
     int slot;     /* open while it counts as a job */
     pid_t daemon; /* its parent */
+    int room;     /* see room.h, or -1 */
     const char *run_dir;
     char *root; /* <run dir>/containers */
     json_object *request;

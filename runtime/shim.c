@@ -38,6 +38,7 @@ static int prepare(struct error *e, struct shim *shim, const struct job *job)
     setsid();
     struct container *c = &shim->container;
     c->has_shim = true;
+    c->room = job->room;
     c->bundle = text_format("%s", json_text(request, "bundle", "/"));
     c->config = json_object_get(json_at(request, "config"));
     c->runtime = json_object_get(json_at(request, "runtime"));
@@ -143,6 +144,7 @@ static void shrink(struct shim *shim)
     c->config = small;
     json_object_put(c->overlay);
     c->overlay = NULL;
+    close_now(&c->room);
     malloc_trim(0);
 }
 
@@ -152,7 +154,7 @@ _Noreturn void shim_request(struct job *job, bool starts)
     json_object *request = job->request;
     struct error e = {0};
     struct shim shim = {
-        .signals = -1, .listener = -1, .container = {.dir_fd = -1, .mounts_fd = -1}};
+        .signals = -1, .listener = -1, .container = {.dir_fd = -1, .mounts_fd = -1, .room = -1}};
     cleanup_free char *id = text_format("%s", json_text(request, "id", ""));
     cleanup_json json_object *answer = NULL;
     if (container_make(&e, &shim.container, job->root, id) < 0) {

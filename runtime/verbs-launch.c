@@ -24,7 +24,7 @@ static int load(struct error *e, struct cli *cli, struct container *c)
     if (bundle == NULL)
         return err_set(e, errno, "bundle %s", cli->bundle);
     cleanup_free char *path = text_format("%s/config.json", bundle);
-    *c = (struct container){.dir_fd = -1, .mounts_fd = -1};
+    *c = (struct container){.dir_fd = -1, .mounts_fd = -1, .room = -1};
     if (json_read_file(e, path, &c->config) < 0 || container_check(e, c->config) < 0 ||
         foreground_check(e, cli, json_at(c->config, "process")) < 0 ||
         container_make(e, c, cli->root, cli->args[0]) < 0)

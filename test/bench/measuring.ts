@@ -1,6 +1,6 @@
 /** What the probes measure with: waiting, processor time, memory by who has it. Read from inside a test host. */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Deployment, Pod } from '../../pkg/api/generated/types.ts';
 import type { Client } from '../../pkg/client/client.ts';
 
@@ -42,19 +42,21 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Processor seconds of all processes of this host but this one, with those of their children that have ended. */
+/** Where the host's processor time stands, with that of processes that are gone: cgroup v2, then v1. */
+const CPU_TIMES = [
+  { path: '/sys/fs/cgroup/cpu.stat', pattern: /^usage_usec (\d+)/m, perSecond: 1e6 },
+  { path: '/sys/fs/cgroup/cpuacct/cpuacct.usage', pattern: /^(\d+)/, perSecond: 1e9 },
+];
+
+/** Processor seconds of all processes of this host but this one. */
 export function hostCpuSeconds(): number {
-  let ticks = 0;
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    if (Number(pid) === process.pid) continue;
-    try {
-      const times = statFields(pid).slice(11, 15);
-      for (const time of times) ticks += Number(time);
-    } catch {
-      // It has ended, and its parent has its times now.
-    }
+  const own = process.cpuUsage();
+  for (const { path, pattern, perSecond } of CPU_TIMES) {
+    if (!existsSync(path)) continue;
+    const spent = Number(pattern.exec(readFileSync(path, 'utf8'))?.[1]);
+    return spent / perSecond - (own.user + own.system) / 1e6;
   }
-  return ticks / TICKS_PER_SECOND;
+  throw new Error('This host has no cgroup that counts processor time');
 }
 
 /** Fields of /proc/<pid>/stat from the third (state) on. */

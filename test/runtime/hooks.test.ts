@@ -188,7 +188,8 @@ suite('runtime hooks', ({ test, cleanup }) => {
     );
     const hook = { path: '/bin/false' };
     const bad = f.spec('x', ['true'], { config: { hooks: { createRuntime: [hook] } } });
-    assert.match(String(await rejects(f.runtime.run(bad))), /hook createRuntime\[0\] \/bin\/false/);
+    const why = String(await rejects(f.runtime.run(bad)));
+    assert.match(why, /hook createRuntime\[0\] \/bin\/false: exit status 1\b/);
     assert.equal(await f.runtime.list(), []);
   });
 });

@@ -1,7 +1,7 @@
 /** config.json's mounts: options of all kinds, propagation both ways, copies of what a tmpfs covers. */
 
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { rejects, suite } from '../harness/suite.ts';
@@ -135,6 +135,41 @@ suite('runtime mounts', ({ test, cleanup }) => {
     const host = execFileSync('cat', ['/proc/self/mountinfo'], { encoding: 'utf8' }).split('\n');
     assert.is.not(seen(host, `${source}/up`).options, '');
     assert.is(seen(host, `${source}/own`).options, '');
+  });
+
+  test('a container sees the same whether or not the host has been copied for it', async () => {
+    const f = await fixture();
+    const source = tree(f);
+    const later = join(source, 'later');
+    mkdirSync(later);
+    const bind = { type: 'bind', source };
+    const options = {
+      mounts: [
+        { ...bind, destination: '/plain', options: ['rbind', 'ro'] },
+        { ...bind, destination: '/private', options: ['bind', 'rprivate'] },
+        { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['size=1m'] },
+      ],
+      root: { path: 'rootfs', readonly: true },
+    };
+    // Apart from the mounts' numbers, in whose order they are, and the host's file descriptors.
+    const told = (lines: readonly string[]) =>
+      lines.map((line) => line.replace(/^\d+ \d+ \S+ /, '').replace(/self\/fd\/\d+/g, 'fd')).sort();
+    // A hook is to find the host's files, so that the host's mounts are copied.
+    const hooks = { createContainer: [{ path: '/bin/true' }] };
+    const [without, copied] = [
+      await mountinfo(f, options),
+      await mountinfo(f, { ...options, config: { hooks } }),
+    ];
+    assert.equal(told(without), told(copied));
+    for (const path of ['/plain', '/plain/sub', '/private'])
+      assert.is(seen(without, path).propagation, '', path);
+    assert.is(seen(without, '/private/sub').options, '');
+    await f.runtime.run(f.spec('waiting', ['sleep', '100'], options));
+    execFileSync('mount', ['-t', 'tmpfs', 'later', later]);
+    const { pid } = await f.runtime.state('waiting');
+    const inside = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
+    assert.is(seen(inside, '/plain/later').options, '');
+    assert.is(seen(inside, '/plain').options, 'ro,relatime');
   });
 
   test('rootfsPropagation: unbindable, private, and nothing else than those known', async () => {
