@@ -19,6 +19,10 @@ const MENDS: Readonly<Record<string, string>> = {
   EROFS: 'that file system is read-only: name another directory',
   ENOSPC: 'that disk is full: free some space',
   EDQUOT: 'the quota of that disk is used up: free some space',
+  EEXIST: 'something else lies at that path: move it away',
+  EISDIR: 'a directory lies at that path: move it away',
+  ENOTDIR: 'a file lies where a directory is needed: move it away',
+  ERR_FS_EISDIR: 'a directory lies at that path: move it away',
   EMFILE: 'too many open files: raise the limit (ulimit -n)',
 };
 

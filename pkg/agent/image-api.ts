@@ -101,7 +101,7 @@ export async function serveImages(options: {
     );
   });
   server.requestTimeout = 0; // A large archive takes what it takes.
-  await rm(path, { force: true });
+  await rm(path, { force: true, recursive: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, () => resolve());

@@ -1,5 +1,7 @@
 /** The node's own life: static pods without a server, its events, what it refuses, a host that goes down. */
 
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { BUSYBOX, type Cluster, clusterOf, SharedCluster } from '../harness/cluster.ts';
 import type { Host } from '../harness/hosts.ts';
@@ -50,6 +52,10 @@ async function rejoin(cluster: Cluster, host: Host): Promise<void> {
 
 function token(cluster: Cluster): Promise<string> {
   return cluster.one.ok(['cat', '/var/lib/mini/server/node-token']).then((text) => text.trim());
+}
+
+function proc(pid: number, file: string): string {
+  return readFileSync(`/proc/${pid}/${file}`, 'utf8');
 }
 
 suite('e2e/node-lifecycle', ({ test }) => {
@@ -216,6 +222,45 @@ suite('e2e/node-lifecycle', ({ test }) => {
       );
       await phase(cluster, 'other', 'Running');
       await cluster.kubectl('delete', 'pod', 'own', 'other');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'a node without descriptors or process ids says so, and goes on by itself when it has some',
+    async () => {
+      const { cluster, host } = await second();
+      const [agent = 0] = host.pidsOf(/^\S*mini agent /);
+      const [, files = ''] = /^Max open files\s+(\d+)/m.exec(proc(agent, 'limits')) ?? [];
+      const [, group = ''] = /^\d+:pids:(.*)$/m.exec(proc(agent, 'cgroup')) ?? [];
+      const pids = (file: string) => `/sys/fs/cgroup/pids${group}/pids.${file}`;
+      const openFiles = (soft: string) =>
+        execFileSync('prlimit', ['--pid', String(agent), `--nofile=${soft}:`]);
+      const shortages = [
+        ['descriptors', /too many open files/, () => openFiles('3'), () => openFiles(files)],
+        [
+          'pids',
+          /fork: Resource temporarily unavailable/,
+          () => writeFileSync(pids('max'), readFileSync(pids('current'))),
+          () => writeFileSync(pids('max'), 'max'),
+        ],
+      ] as const;
+      for (const [name, told, take, giveBack] of shortages) {
+        if (name === 'pids' && group === '') continue; // cgroup v2 has other paths.
+        const spec = { nodeName: 'two', terminationGracePeriodSeconds: 0 };
+        try {
+          take();
+          await cluster.apply(pod(name, spec));
+          await cluster.until(`an event about ${name}`, async () => {
+            const text = await cluster.kubectl('describe', 'pod', name);
+            return text.includes('FailedCreatePodSandBox') && told.test(text);
+          });
+        } finally {
+          giveBack();
+        }
+        await phase(cluster, name, 'Running');
+        await cluster.kubectl('delete', 'pod', name);
+      }
     },
     TIMEOUT_MS,
   );

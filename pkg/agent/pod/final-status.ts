@@ -25,8 +25,11 @@ function hasStarted({ state, lastState }: ContainerStatus): boolean {
 }
 
 function isInitialized(pod: Pod, { inits, mains }: Statuses): boolean {
+  if (mains.some(hasStarted)) return true;
+  // One that the node refused never had any.
+  if (!pod.status?.containerStatuses && !inits.some(hasStarted)) return false;
   const last = initContainers(pod).at(-1);
-  if (!last || mains.some(hasStarted)) return true;
+  if (!last) return true;
   const status = inits.at(-1);
   if (isSidecar(last)) return status?.started === true;
   return [status?.state, status?.lastState].some((one) => one?.terminated?.exitCode === 0);

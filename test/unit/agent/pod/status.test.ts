@@ -185,6 +185,21 @@ suite('agent: status', ({ test }) => {
     assert.is(later.containerStatuses?.[0]?.state?.terminated?.exitCode, 137);
   });
 
+  test('a container that never started ends with its pod, unless the pod was never taken', () => {
+    const view = { sandbox: undefined, containers: new Map() };
+    const failure = { reason: 'Evicted', message: 'm' };
+    const waiting = status([], { view });
+    assert.is(waiting.containerStatuses?.[0]?.state?.waiting?.reason, 'ContainerCreating');
+    const ended = status([], { pod: podOf(waiting), view, isFinished: true, failure });
+    assert.is(ended.phase, 'Failed');
+    for (const { state, ready: isReady } of ended.containerStatuses ?? []) {
+      const { exitCode, reason } = state?.terminated ?? {};
+      assert.equal([exitCode, reason, isReady], [137, 'ContainerStatusUnknown', false]);
+    }
+    const refused = status([], { view, isFinished: true, failure });
+    assert.is(refused.containerStatuses?.[0]?.state?.terminated, undefined);
+  });
+
   test('a final phase, the start time and addresses never change again', () => {
     const before = status([run('a', 0, 0), run('b', 0, 0)], { isFinished: true });
     const after = status([], {
