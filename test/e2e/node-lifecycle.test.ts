@@ -240,7 +240,7 @@ suite('e2e/node-lifecycle', ({ test }) => {
         ['descriptors', /too many open files/, () => openFiles('3'), () => openFiles(files)],
         [
           'pids',
-          /fork: Resource temporarily unavailable/,
+          /Resource temporarily unavailable/,
           () => writeFileSync(pids('max'), readFileSync(pids('current'))),
           () => writeFileSync(pids('max'), 'max'),
         ],
@@ -253,7 +253,8 @@ suite('e2e/node-lifecycle', ({ test }) => {
           await cluster.apply(pod(name, spec));
           await cluster.until(`an event about ${name}`, async () => {
             const text = await cluster.kubectl('describe', 'pod', name);
-            return text.includes('FailedCreatePodSandBox') && told.test(text);
+            // Which step of a start is the first to fail depends on what is there.
+            return /Failed(CreatePodSandBox|Mount|Sync)/.test(text) && told.test(text);
           });
         } finally {
           giveBack();

@@ -80,6 +80,8 @@ export class EvictionManager {
   readonly #options: EvictionOptions;
   readonly #controller = new AbortController();
   #history = NO_HISTORY;
+  /** What has been logged since the node began to run short. */
+  readonly #warned = new Set<string>();
   #pressure = NO_PRESSURE;
   #wake: () => void = () => undefined;
   readonly #unwatch: () => void;
@@ -132,7 +134,10 @@ export class EvictionManager {
     this.#history = verdict.history;
     this.#setPressure(verdict.pressure);
     const [threshold] = verdict.acting;
-    if (threshold === undefined) return [];
+    if (threshold === undefined) {
+      this.#warned.clear();
+      return [];
+    }
     return this.#relieve(threshold, observations);
   }
 
@@ -144,15 +149,23 @@ export class EvictionManager {
     if (!isSame) this.#options.onPressure(pressure);
   }
 
+  /** Once in a time of shortage: it is looked at every 2 s. */
+  #warnOnce(message: string, fields: Readonly<Record<string, string>>): void {
+    const line = `${message} ${fields['resource']}`;
+    if (this.#warned.has(line)) return;
+    this.#warned.add(line);
+    this.#options.log.warn(message, fields);
+  }
+
   async #relieve(threshold: Threshold, before: Observations): Promise<readonly string[]> {
-    const { events, node, log, limits } = this.#options;
+    const { events, node, limits } = this.#options;
     const resource = resourceOf(threshold.signal);
     events.record(node, {
       type: 'Warning',
       reason: 'EvictionThresholdMet',
       message: `Attempting to reclaim ${resource}`,
     });
-    log.warn('Ran short of a resource', { resource, signal: threshold.signal });
+    this.#warnOnce('Ran short of a resource', { resource, signal: threshold.signal });
     const observations = (await this.#reclaim(threshold)) ?? before;
     if (!isShort(threshold, observations, limits)) return [];
     const hasDisk = kindOf(threshold.signal) === 'disk';
@@ -164,7 +177,7 @@ export class EvictionManager {
     );
     const [first] = rank(usages, threshold.signal);
     if (first === undefined) {
-      log.warn('Found no pod to evict', { resource });
+      this.#warnOnce('Found no pod to evict', { resource });
       return [];
     }
     const message = evictionMessage(first, threshold, observations.get(threshold.signal));

@@ -17,6 +17,7 @@ import { cgroupParent, podResources } from './resources.ts';
 import { handlerOf } from './runtime-handler.ts';
 import { HookError, RunError, runContainer, startContainer } from './start-container.ts';
 import { StartError } from './start-error.ts';
+import { ToldError } from './sync-error.ts';
 
 interface StartOptions {
   readonly context: NodeContext;
@@ -100,10 +101,10 @@ export class PodStart {
       const config = sandboxConfig(pod, { hostname: hostnameOf(pod, dns.clusterDomain), cgroup });
       return await engine.createSandbox({ ...config, ...(handler && { handler }) }, signal);
     } catch (error) {
+      if (signal.aborted) throw error;
       const message = `Failed to create pod sandbox: ${describe(error)}`;
-      if (!signal.aborted)
-        events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message });
-      throw error;
+      events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message });
+      throw new ToldError(message, { cause: error });
     }
   }
 
