@@ -18,6 +18,8 @@ export interface Rollout {
   readonly current: ReplicaSet | undefined;
   readonly old: readonly ReplicaSet[];
   readonly now: number;
+  /** The time that the progress deadline is judged by, see ProgressAges; absent = now. */
+  readonly deadlineNow?: number;
 }
 
 type Fresh = Omit<DeploymentCondition, 'lastTransitionTime' | 'lastUpdateTime'>;
@@ -111,7 +113,7 @@ function progressed(
   counts: Counts,
   conditions: readonly DeploymentCondition[],
 ): readonly DeploymentCondition[] {
-  const { deployment, now } = rollout;
+  const { deployment, now, deadlineNow = now } = rollout;
   const before = conditions.find(({ type }) => type === 'Progressing');
   if (deployment.spec.paused || deadlineMs(deployment) === undefined) return conditions;
   const isKnownComplete =
@@ -134,7 +136,7 @@ function progressed(
       now,
     );
   }
-  if (deadlineInMs(deployment, now, before) !== 0) return conditions;
+  if (deadlineInMs(deployment, deadlineNow, before) !== 0) return conditions;
   const message = `${subject} has timed out progressing.`;
   const reason = 'ProgressDeadlineExceeded';
   return withCondition(conditions, { type: 'Progressing', status: 'False', reason, message }, now);

@@ -33,6 +33,9 @@ import {
 } from './deployment-scale.ts';
 import { deadlineInMs, deadlineMs, deploymentStatus, withCondition } from './deployment-status.ts';
 import { isFinished } from './pods.ts';
+import { ProgressAges } from './progress-age.ts';
+
+const ages = new ProgressAges();
 
 export const deployment: Controller = {
   name: 'deployment',
@@ -277,14 +280,17 @@ class Run {
     const { client, cache } = this.#context;
     const now = this.#context.now();
     const old = sets.filter((rs) => rs.metadata.uid !== current?.metadata.uid);
-    const status = deploymentStatus({ deployment: this.#deployment, current, old, now });
+    const deployment = this.#deployment;
+    const deadlineNow = ages.now(deployment, this.#progressing(), this.#context);
+    const status = deploymentStatus({ deployment, current, old, now, deadlineNow });
     const before = cache.get<Deployment>('deployments', this.#deployment.metadata)?.status;
     if (!isDeepStrictEqual(status, before)) {
       const next = { ...this.#deployment, status };
       await client.updateStatus<Deployment>('deployments', next, this.#signal);
     }
     const progressing = status.conditions?.find(({ type }) => type === 'Progressing');
-    const waitMs = deadlineInMs(this.#deployment, now, progressing);
+    const laterMs = ages.now(deployment, progressing, this.#context);
+    const waitMs = deadlineInMs(deployment, laterMs, progressing);
     // A second later than due: timestamps have whole seconds.
     return waitMs ? { requeueAfterMs: waitMs + 1000 } : DONE;
   }
