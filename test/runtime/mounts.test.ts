@@ -166,7 +166,7 @@ suite('runtime mounts', ({ test, cleanup }) => {
     assert.is(seen(without, '/private/sub').options, '');
     await f.runtime.run(f.spec('waiting', ['sleep', '100'], options));
     execFileSync('mount', ['-t', 'tmpfs', 'later', later]);
-    const { pid } = await f.runtime.state('waiting');
+    const pid = (await f.runtime.state('waiting'))?.pid;
     const inside = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
     assert.is(seen(inside, '/plain/later').options, '');
     assert.is(seen(inside, '/plain').options, 'ro,relatime');
