@@ -32,7 +32,7 @@ json_object *exec_process(json_object *config, json_object *request)
 {
     static const char *const replaced[] = {"args", "env", "cwd", "user", "consoleSize"};
     json_object *own = json_at(config, "process"), *process = json_object_new_object();
-    if (own != NULL) {
+    if (json_object_is_type(own, json_type_object)) {
         json_object_object_foreach(own, key, value)
             json_object_object_add(process, key, json_object_get(value));
     }
@@ -43,7 +43,7 @@ json_object *exec_process(json_object *config, json_object *request)
     json_object_object_add(process, "terminal",
                            json_object_new_boolean(json_flag(request, "hasTerminal", false)));
     json_object *more = json_at(request, "process");
-    if (more != NULL) {
+    if (json_object_is_type(more, json_type_object)) {
         json_object_object_foreach(more, key, value)
             json_object_object_add(process, key, json_object_get(value));
     }
