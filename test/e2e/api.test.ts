@@ -247,7 +247,10 @@ suite('e2e/api', ({ test, cleanup }) => {
       assert.is(made.code, 201);
       assert.is(made.bytes.subarray(0, 4).toString(), 'k8s\0');
       assert.equal((await api.ok(`${CONFIG_MAPS}/p`)).data, { a: 'b' });
-      await api.ok(CONFIG_MAPS, post('metadata: {name: y}\ndata: {a: "1"}\n', 'application/yaml'));
+      await api.ok(
+        CONFIG_MAPS,
+        post('metadata: {name: yaml}\ndata: {a: "1"}\n', 'application/yaml'),
+      );
       await api.ok(CONFIG_MAPS, post(named('big', { data: { a: 'x'.repeat(900_000) } })));
       const headers = { 'accept-encoding': 'gzip' };
       const packed = await api.call(`${CONFIG_MAPS}/big`, { headers });
