@@ -254,6 +254,14 @@ int cli_parse(struct error *e, struct cli *cli, int argc, char **argv)
     return 0;
 }
 
+void cli_free(struct cli *cli)
+{
+    json_object_put(cli->env);
+    json_object_put(cli->groups);
+    json_object_put(cli->capabilities);
+    json_object_put(cli->limits);
+}
+
 static void log_line(const struct cli *cli, const char *level, const char *message)
 {
     if (cli->log == NULL)

@@ -35,6 +35,7 @@ struct cli_verb {
 };
 
 int cli_parse(struct error *e, struct cli *cli, int argc, char **argv);
+void cli_free(struct cli *cli);
 /* Writes the error where the caller asked for it: the JSON log, and standard error. */
 void cli_report(const struct cli *cli, const struct error *e);
 /* Tells each warning in the same places; they stop nothing. */

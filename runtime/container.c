@@ -114,7 +114,7 @@ void container_close(struct container *c)
     json_object_put(c->runtime);
     json_object_put(c->warnings);
     cgroup_free(&c->cgroup);
-    *c = (struct container){.dir_fd = -1, .mounts_fd = -1, .room = -1};
+    *c = NO_CONTAINER;
 }
 
 /* Makes children be born in the config's pid namespace; *own then leads back. */

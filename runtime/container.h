@@ -71,6 +71,11 @@ int container_open(struct error *e, struct container *c, const char *root, const
 /* Makes the state directory, locked until making_end; fails when the id is in use. */
 int container_make(struct error *e, struct container *c, const char *root, const char *id);
 void container_close(struct container *c);
+
+/* A container variable that is closed when its scope ends; it starts as NO_CONTAINER. */
+#define NO_CONTAINER ((struct container){.dir_fd = -1, .mounts_fd = -1, .room = -1})
+#define cleanup_container __attribute__((cleanup(container_close)))
+
 /* Refuses what is not built, by name. */
 int container_check(struct error *e, json_object *config);
 /* Makes cgroups and the first process; the state file is written. On failure nothing is left but

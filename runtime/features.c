@@ -1,5 +1,6 @@
 /* `features`: what this runtime can do, as the specification's features document has it. */
 #include "caps.h"
+#include "clean.h"
 #include "cli.h"
 #include "filter.h"
 #include "hooks.h"
@@ -89,7 +90,7 @@ int verb_features(struct error *e, struct cli *cli)
 {
     (void)e;
     (void)cli;
-    json_object *features = json_object_new_object();
+    cleanup_json json_object *features = json_object_new_object();
     json_put_text(features, "ociVersionMin", "1.0.0");
     json_put_text(features, "ociVersionMax", "1.2.0");
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

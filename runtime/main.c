@@ -40,5 +40,6 @@ int main(int argc, char **argv)
         result = cli.verb->run(&e, &cli);
     if (result < 0)
         cli_report(&cli, &e);
+    cli_free(&cli);
     return result < 0 ? 1 : result;
 }

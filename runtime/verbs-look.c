@@ -56,7 +56,7 @@ static int tell(struct error *e, const struct container *c, const char *type, js
 
 int verb_events(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     int interval_ms = 0;
     cleanup_json json_object *state = NULL;
     if (parse_interval(e, cli->interval == NULL ? DEFAULT_INTERVAL : cli->interval, &interval_ms) <
@@ -156,7 +156,7 @@ static int print_lines(struct error *e, char *text, json_object *pids)
 
 int verb_ps(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     cleanup_json json_object *pids = NULL;
     char *text = NULL;
     if (container_open(e, &c, cli->root, cli->args[0]) < 0 ||

@@ -37,7 +37,7 @@ int verb_reaper(struct error *e, struct cli *cli)
 
 int verb_start(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     if (open_container(e, cli, &c) < 0 || container_start(e, &c) < 0)
         return -1;
     cli_warn(cli, c.warnings);
@@ -46,8 +46,8 @@ int verb_start(struct error *e, struct cli *cli)
 
 int verb_state(struct error *e, struct cli *cli)
 {
-    struct container c;
-    json_object *state = NULL;
+    cleanup_container struct container c = NO_CONTAINER;
+    cleanup_json json_object *state = NULL;
     if (open_container(e, cli, &c) < 0 || state_describe(e, &c, &state) < 0)
         return -1;
     json_print(state);
@@ -56,7 +56,7 @@ int verb_state(struct error *e, struct cli *cli)
 
 int verb_list(struct error *e, struct cli *cli)
 {
-    json_object *list = NULL;
+    cleanup_json json_object *list = NULL;
     if (containers_list(e, cli->root, false, &list) < 0)
         return -1;
     size_t count = json_count(list, "");
@@ -98,7 +98,7 @@ static int signal_number(const char *text)
 
 int verb_kill(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     const char *text = cli->arg_count > 1 ? cli->args[1] : "TERM";
     int number = signal_number(text);
     if (number == 0)
@@ -108,7 +108,7 @@ int verb_kill(struct error *e, struct cli *cli)
 
 int verb_delete(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     if (open_container(e, cli, &c) < 0)
         return cli->is_forced && e->code == ENOENT ? 0 : -1;
     int result = container_delete(e, &c, cli->is_forced);
@@ -118,19 +118,19 @@ int verb_delete(struct error *e, struct cli *cli)
 
 int verb_pause(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     return open_container(e, cli, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, true);
 }
 
 int verb_resume(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     return open_container(e, cli, &c) < 0 ? -1 : cgroup_freeze(e, &c.cgroup, false);
 }
 
 int verb_update(struct error *e, struct cli *cli)
 {
-    struct container c;
+    cleanup_container struct container c = NO_CONTAINER;
     cleanup_free char *text = NULL;
     cleanup_json json_object *given = NULL;
     json_object *resources = cli->limits;
