@@ -55,13 +55,16 @@ function picked(query: URLSearchParams, names: readonly string[]): URLSearchPara
   const kept = new URLSearchParams();
   for (const name of names) {
     for (const value of query.getAll(name)) {
-      kept.append(name, value);
+      // Clients write True and 1, too; the node is told one way.
+      kept.append(name, SWITCHES.includes(name) ? String(isTrue(value)) : value);
       const alias = KUBELET_NAMES[name];
       if (alias && isTrue(value)) kept.append(alias, '1');
     }
   }
   return kept;
 }
+
+const SWITCHES = ['follow', 'previous', 'timestamps', 'stdin', 'stdout', 'stderr', 'tty'];
 
 /** The kubelet's own names of the streams, sent beside the API's. */
 const KUBELET_NAMES: Readonly<Record<string, string>> = {

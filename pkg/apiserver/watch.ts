@@ -10,6 +10,7 @@ import { Compacted, type StoreEvent, type Watch, WatchTooSlow } from '../store/b
 import type { ServerResponse } from './contract.ts';
 import { futureRevision, revisionIn, wholeNumber } from './list.ts';
 import type { Call, Parts } from './parts.ts';
+import { isTrue } from './route.ts';
 import { type Selection, selectionOf } from './selection.ts';
 import { prefixFor } from './storage.ts';
 import { metadataOf, tableOf } from './table.ts';
@@ -52,9 +53,8 @@ function planOf(parts: Parts, { request, resource, route }: Call): Plan {
   const revision = text === '' ? 0 : revisionIn(text);
   const sendInitial = query.get('sendInitialEvents');
   checkInitial(resource, query);
-  const hasBookmarks =
-    query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
-  const isFromState = sendInitial === null ? revision === 0 : sendInitial === 'true';
+  const hasBookmarks = isTrue(query.get('allowWatchBookmarks'));
+  const isFromState = sendInitial === null ? revision === 0 : isTrue(sendInitial);
   const seconds = wholeNumber(query, 'timeoutSeconds');
   return {
     resource,
@@ -62,7 +62,7 @@ function planOf(parts: Parts, { request, resource, route }: Call): Plan {
     selection: selectionOf(resource, query),
     isFromState,
     revision: revision === 0 ? parts.storage.store.revision : revision,
-    sendsEndOfState: sendInitial === 'true' && hasBookmarks,
+    sendsEndOfState: isTrue(sendInitial) && hasBookmarks,
     hasBookmarks,
     timeoutMs: seconds > 0 ? seconds * 1000 : TIMEOUT_MIN_MS * (1 + Math.random()),
   };
