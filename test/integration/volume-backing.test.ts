@@ -149,4 +149,15 @@ suite('what a claim is made of', ({ test, cleanup }) => {
       );
     }
   });
+
+  test('a directory with data is not hidden below an image when its quota has gone', async () => {
+    const { runtime, directory } = await start();
+    const backing = backingOf(directory, join(directory, 'pv_default_a'), false);
+    mkdirSync(backing.path, { recursive: true });
+    const file = join(backing.path, 'data');
+    writeFileSync(file, 'kept');
+    const told = String(await rejects(mountBacking(runtime, backing, BYTES)));
+    assert.match(told, `${backing.path} holds data, but its file system keeps no project quotas`);
+    assert.is(statSync(file).size, 4);
+  });
 });

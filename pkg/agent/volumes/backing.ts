@@ -83,6 +83,11 @@ async function mountDirectory(
       if (isNew) await chmod(path, OPEN_MODE);
       return 'directory';
     }
+    // As when it was limited by a quota before: an image would hide what is there.
+    if (!isNew && (await readdir(path)).length > 0) {
+      const why = 'but its file system keeps no project quotas: mount it with prjquota';
+      throw new Error(`${path} holds data, ${why}`);
+    }
     await mkdir(dirname(image), { recursive: true, mode: 0o700 });
     await makeImage(host, image, bytes);
   }
