@@ -9,6 +9,7 @@ import type {
 } from '../../pkg/api/generated/types.ts';
 import { bytes } from '../../pkg/api/quantity.ts';
 import { BUSYBOX, Cluster, SharedCluster } from '../harness/cluster.ts';
+import { podsOf } from '../harness/pods-of.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -68,26 +69,6 @@ suite('e2e/node-resources', ({ test }) => {
   const shared = new SharedCluster(startCluster);
   const start = async () => {
     const cluster = await shared.get();
-    const get = async (name: string): Promise<Pod> =>
-      JSON.parse(await cluster.kubectl('get', 'pod', name, '-o', 'json'));
-    const when = (name: string, is: (pod: Pod) => boolean) =>
-      cluster.until(
-        `pod ${name}`,
-        async () => {
-          const pod = await get(name);
-          return is(pod) ? pod : undefined;
-        },
-        60_000,
-      );
-    const ready = (...names: readonly string[]) =>
-      cluster.kubectl(
-        'wait',
-        '--for=condition=Ready',
-        '--timeout=60s',
-        ...names.map((name) => `pod/${name}`),
-      );
-    const cgroup = (path: string, v1: string, v2: string) =>
-      cluster.one.readCgroup(`mini${path}`, { v1, v2 });
     /** The second node's condition is over. */
     const relieved = (type: string) => {
       const path = `jsonpath={.status.conditions[?(@.type=="${type}")].status}`;
@@ -95,7 +76,7 @@ suite('e2e/node-resources', ({ test }) => {
         (await cluster.kubectl('get', 'node', 'two', '-o', path)) === 'False';
       return cluster.until(`the end of ${type}`, isOver, 60_000);
     };
-    return { cluster, get, when, ready, cgroup, relieved };
+    return { ...podsOf(cluster), relieved };
   };
 
   test(

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Pod, ResourceRequirements } from '../../pkg/api/generated/types.ts';
 import { bytes } from '../../pkg/api/quantity.ts';
 import { BUSYBOX, clusterOf, SharedCluster } from '../harness/cluster.ts';
+import { podsOf } from '../harness/pods-of.ts';
 import { suite } from '../harness/suite.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -95,26 +96,6 @@ suite('e2e/pod-resize', ({ test }) => {
   const shared = new SharedCluster(() => clusterOf(1));
   const start = async () => {
     const cluster = await shared.get();
-    const get = async (name: string): Promise<Pod> =>
-      JSON.parse(await cluster.kubectl('get', 'pod', name, '-o', 'json'));
-    const when = (name: string, is: (pod: Pod) => boolean) =>
-      cluster.until(
-        `pod ${name}`,
-        async () => {
-          const pod = await get(name);
-          return is(pod) ? pod : undefined;
-        },
-        60_000,
-      );
-    const ready = (...names: readonly string[]) =>
-      cluster.kubectl(
-        'wait',
-        '--for=condition=Ready',
-        '--timeout=60s',
-        ...names.map((name) => `pod/${name}`),
-      );
-    const cgroup = (path: string, v1: string, v2: string) =>
-      cluster.one.readCgroup(`mini${path}`, { v1, v2 });
     const resize = (name: string, resources: object) =>
       cluster.try([
         'patch',
@@ -124,7 +105,7 @@ suite('e2e/pod-resize', ({ test }) => {
         '-p',
         JSON.stringify({ spec: { containers: [{ name: 'c', resources }] } }),
       ]);
-    return { cluster, get, when, ready, cgroup, resize };
+    return { ...podsOf(cluster), resize };
   };
 
   test(
